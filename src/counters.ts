@@ -1,0 +1,78 @@
+// What one worker counts while it serves: slots of one Float64Array, so that counting is an add and no more.
+// Every folder may write here; only admin/ reads. Rows become Prometheus series there, at scrape time.
+
+interface Row {
+  /** Prometheus name without the `heatsink_` prefix and the `_total` suffix. */
+  readonly metric: string;
+  readonly help: string;
+  readonly labels?: Readonly<Record<string, string>>;
+}
+
+const requests = 'Client requests by how they were answered';
+const invalidations = 'Invalidations of the local tier by what caused them';
+const upstream = 'Requests sent to upstream nodes by purpose';
+const redirects = 'Redirections followed on behalf of clients';
+const bytes = 'Bytes read and written on client connections';
+
+const row = (metric: string, help: string, labels?: Record<string, string>): Row =>
+  labels ? { metric, help, labels } : { metric, help };
+
+/** Every counter, in the order of its slot. */
+export const COUNTERS = {
+  hit: row('requests', requests, { outcome: 'tier_hit' }),
+  coalesced: row('requests', requests, { outcome: 'coalesced' }),
+  forwarded: row('requests', requests, { outcome: 'forwarded' }),
+  local: row('requests', requests, { outcome: 'local' }),
+  refused: row('requests', requests, { outcome: 'refused' }),
+  failed: row('requests', requests, { outcome: 'error' }),
+  sentRead: row('upstream_requests', upstream, { purpose: 'read' }),
+  sentWrite: row('upstream_requests', upstream, { purpose: 'write' }),
+  sentFill: row('upstream_requests', upstream, { purpose: 'fill' }),
+  sentProbe: row('upstream_requests', upstream, { purpose: 'probe' }),
+  fillsKept: row('tier_fills', 'Fills of the local tier by what became of them', { result: 'kept' }),
+  fillsDropped: row('tier_fills', 'Fills of the local tier by what became of them', { result: 'dropped' }),
+  evictions: row('tier_evictions', 'Entries dropped from the local tier to make room'),
+  invalidatedByPush: row('invalidations', invalidations, { cause: 'server_push' }),
+  invalidatedByWrite: row('invalidations', invalidations, { cause: 'write' }),
+  invalidatedByFlush: row('invalidations', invalidations, { cause: 'flush' }),
+  invalidatedByLoss: row('invalidations', invalidations, { cause: 'tracking_lost' }),
+  invalidatedByMove: row('invalidations', invalidations, { cause: 'slot_moved' }),
+  moved: row('redirects', redirects, { kind: 'moved' }),
+  asked: row('redirects', redirects, { kind: 'ask' }),
+  tryAgain: row('redirects', redirects, { kind: 'tryagain' }),
+  retried: row('read_retries', 'Reads sent again after their upstream connection broke'),
+  topologyRefreshes: row('topology_refreshes', 'Times the upstream topology was read'),
+  upstreamConnects: row('upstream_connects', 'Upstream connections opened'),
+  accepted: row('client_connections', 'Client connections accepted'),
+  closed: row('client_disconnects', 'Client connections closed'),
+  protocolErrors: row('protocol_errors', 'Client connections closed for a protocol error'),
+  bytesIn: row('client_bytes', bytes, { direction: 'in' }),
+  bytesOut: row('client_bytes', bytes, { direction: 'out' }),
+} as const satisfies Record<string, Row>;
+
+export type CounterName = keyof typeof COUNTERS;
+
+/** The slot of each counter. */
+export const C = Object.fromEntries(Object.keys(COUNTERS).map((name, slot) => [name, slot])) as Readonly<
+  Record<CounterName, number>
+>;
+
+/** Upper bounds of the upstream latency buckets in microseconds: 32 us to 4.2 s, by powers of two. */
+export const LATENCY_BOUNDS: readonly number[] = Array.from({ length: 18 }, (_, i) => 32 << i);
+
+const LATENCY_AT = Object.keys(COUNTERS).length;
+/** Slots behind the counters: one per latency bucket, one for all above, one for the sum in microseconds. */
+export const LATENCY_SLOTS = { first: LATENCY_AT, sum: LATENCY_AT + LATENCY_BOUNDS.length + 1 } as const;
+
+export type Counters = Float64Array;
+
+export function createCounters(): Counters {
+  return new Float64Array(LATENCY_SLOTS.sum + 1);
+}
+
+/** Counts one upstream round trip of that many microseconds. */
+export function countLatency(counters: Counters, micros: number): void {
+  const bucket = micros <= 32 ? 0 : Math.min(27 - Math.clz32(micros - 1), LATENCY_BOUNDS.length);
+  counters[LATENCY_AT + bucket]++;
+  counters[LATENCY_SLOTS.sum] += micros;
+}

@@ -1,0 +1,39 @@
+// A request on its way to an upstream node: what a lane must know of it, and no more.
+
+import type { Lane } from './lane.ts';
+import type { Chunk } from './outgoing.ts';
+
+/** Who gets the answer of a call. */
+export interface CallOwner {
+  /** The reply is `buf[start, end)`, valid only during this call. */
+  replied(call: Call, buf: Buffer, start: number, end: number): void;
+  /** No reply will come. If `sent`, the server may have executed the command all the same. */
+  failed(call: Call, reason: string, sent: boolean): void;
+}
+
+/** The bytes of a call stay in its chunk until the call ends, so that it can be sent again elsewhere. */
+export class Call {
+  owner: CallOwner;
+  nextInLane: Call | null = null;
+  lane: Lane | null = null;
+  chunk: Chunk | null = null;
+  offset = 0;
+  length = 0;
+  /** The lane's number of writes when the bytes were appended: they are on the socket once it is higher. */
+  writeNumber = 0;
+  /** Whether it may be sent a second time after its connection broke: true for reads alone. */
+  repeatable = false;
+  /** How often it was sent again, after a broken connection or a redirection. */
+  repeats = 0;
+  /** `clock.us` when it was handed to the lane. */
+  begunAt = 0;
+
+  constructor(owner: CallOwner) {
+    this.owner = owner;
+  }
+
+  /** Whether its bytes have left for the socket. */
+  get sent(): boolean {
+    return this.lane !== null && this.lane.writes > this.writeNumber;
+  }
+}

@@ -1,0 +1,85 @@
+// Reads the upstream's topology: once at the start, on a timer, and whenever a node said MOVED.
+
+import { C, type Counters } from '../counters.ts';
+import type { Control } from './control.ts';
+import type { SlotRange, Topology } from './topology.ts';
+
+/** Between two refreshes that MOVED asks for, in milliseconds: a resharding says MOVED many times. */
+const REFRESH_GAP = 100;
+
+export interface Discovery {
+  /** Reads the topology now; rejects when no server answers. */
+  refresh(): Promise<void>;
+  /** Reads it soon, however often that is asked for. */
+  refreshSoon(): void;
+  close(): void;
+}
+
+export interface DiscoveryOptions {
+  readonly control: Control;
+  readonly topology: Topology;
+  /** Milliseconds between refreshes. */
+  readonly interval: number;
+  readonly counters: Counters;
+  readonly failed: (error: Error) => void;
+}
+
+/** For a cluster, by CLUSTER SLOTS: https://redis.io/docs/latest/commands/cluster-slots/ */
+export function discoverCluster(options: DiscoveryOptions): Discovery {
+  const { control, topology, interval, counters, failed } = options;
+  let running: Promise<void> | null = null;
+  let soon: NodeJS.Timeout | null = null;
+
+  async function read(): Promise<void> {
+    counters[C.topologyRefreshes]++;
+    const ranges = parseSlots(await control.call('CLUSTER', 'SLOTS'), control.address.host);
+    if (ranges.length === 0) throw new Error('CLUSTER SLOTS names no slot: is the cluster formed?');
+    topology.setRanges(ranges);
+    control.know(topology.nodes);
+  }
+
+  function refresh(): Promise<void> {
+    running ??= read().finally(() => {
+      running = null;
+    });
+    return running;
+  }
+
+  const timer = setInterval(() => refresh().catch(failed), interval).unref();
+  return {
+    refresh,
+    refreshSoon() {
+      soon ??= setTimeout(() => {
+        soon = null;
+        refresh().catch(failed);
+      }, REFRESH_GAP).unref();
+    },
+    close() {
+      clearInterval(timer);
+      if (soon !== null) clearTimeout(soon);
+    },
+  };
+}
+
+/** A standalone server never moves. */
+export function discoverStandalone({ control, topology }: DiscoveryOptions): Discovery {
+  return {
+    async refresh() {
+      await control.call('PING');
+      if (topology.nodes.length === 0) topology.setOnly(control.address.host, control.address.port);
+    },
+    refreshSoon() {},
+    close() {},
+  };
+}
+
+/** Rows of [first, last, [host, port, id, ...] of the primary, replicas ...]; an empty host means the asked one. */
+function parseSlots(reply: unknown, askedHost: string): SlotRange[] {
+  if (!Array.isArray(reply)) throw new Error(`CLUSTER SLOTS answered ${JSON.stringify(reply)}`);
+  return reply.map((row: [number, number, [string | null, number]]) => ({
+    first: row[0],
+    last: row[1],
+    host: row[2][0] || askedHost,
+    port: row[2][1],
+  }));
+}

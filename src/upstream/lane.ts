@@ -1,0 +1,325 @@
+// A lane: one pipelined connection to one node for one protocol version and database, shared by many clients.
+// Replies come in the order of the calls, so a queue of calls is all it takes to match them.
+
+import type { Socket } from 'node:net';
+import { clock, microsSince } from '../clock.ts';
+import { C, type Counters, countLatency } from '../counters.ts';
+import { Input } from '../resp3/input.ts';
+import { ReplyFrame, TYPE } from '../resp3/reply-frame.ts';
+import { COMPLETE, INVALID } from '../resp3/request-frame.ts';
+import { connectSocket } from '../resp3/socket.ts';
+import { Call } from './call.ts';
+import { type Chunk, holdBytes, Outgoing, releaseBytes } from './outgoing.ts';
+import { type Flushable, flushAtTurnEnd } from './turn.ts';
+
+/** Unsent bytes past which a lane asks its clients to wait. */
+const HIGH_WATER = 1024 * 1024;
+/** How often a read is sent again after its connection broke. */
+const READ_REPEATS = 1;
+/** How long a lane refuses calls after a connection could not be made, in milliseconds; doubles up to the last. */
+const BACKOFF_FIRST = 50;
+const BACKOFF_LAST = 1000;
+
+export interface LaneOptions {
+  readonly host: string;
+  readonly port: number;
+  /** Milliseconds for connect and handshake together. */
+  readonly connectTimeout: number;
+  /** Requests that open the connection; an error reply to one of them closes it. */
+  readonly handshake: readonly Buffer[];
+  readonly counters: Counters;
+  /** After all replies of one chunk were given out: time to write to clients. */
+  readonly chunkDone: () => void;
+  /** A RESP3 push message, valid during the call. */
+  readonly pushed?: (buf: Buffer, start: number, end: number) => void;
+  /** The handshake is through; `replies` are its raw replies. */
+  readonly opened?: (replies: readonly Buffer[]) => void;
+  readonly lost?: (reason: string) => void;
+  /** Whether reads may be sent again on a new connection. Not so on a tracked one, whose connection matters. */
+  readonly repeatReads: boolean;
+}
+
+export type LaneState = 'idle' | 'connecting' | 'up' | 'closed';
+
+export class Lane implements Flushable {
+  readonly options: LaneOptions;
+  state: LaneState = 'idle';
+  /** How often bytes were handed to the socket. */
+  writes = 0;
+  /** Calls without a reply. */
+  pending = 0;
+
+  #socket: Socket | null = null;
+  #head: Call | null = null;
+  #tail: Call | null = null;
+  #waiting: Call[] = [];
+  #dirty = false;
+  #input = new Input();
+  #frame = new ReplyFrame();
+  #outgoing = new Outgoing();
+  #refuseUntil = 0;
+  #backoff = BACKOFF_FIRST;
+  #lastError = '';
+  #drainWaiters: (() => void)[] = [];
+
+  constructor(options: LaneOptions) {
+    this.options = options;
+  }
+
+  /**
+   * Sends `buf[start, end)` and gives the reply to `call.owner`. The bytes are copied by `seal`, at the latest
+   * when the turn ends. Connects when there is no connection; fails at once while the node is known to be down.
+   */
+  send(call: Call, buf: Buffer, start: number, end: number): void {
+    call.begunAt = clock.us;
+    if (this.state !== 'up') {
+      this.#wait(call, buf, start, end);
+      return;
+    }
+    this.#append(call, buf, start, end);
+  }
+
+  /** Sends a call that has its bytes already, from another lane or from `holdBytes`. */
+  resend(call: Call): void {
+    const from = call.chunk as Chunk;
+    const { offset, length } = call;
+    from.users++;
+    releaseBytes(call);
+    this.send(call, from.buf, offset, offset + length);
+    this.seal();
+    from.users--;
+  }
+
+  /** Whether its socket takes no more for now: feed it again after `onDrain`. */
+  get congested(): boolean {
+    return this.#socket !== null && this.#socket.writableLength > HIGH_WATER;
+  }
+
+  onDrain(resume: () => void): void {
+    this.#drainWaiters.push(resume);
+  }
+
+  get #address(): string {
+    return `${this.options.host}:${this.options.port}`;
+  }
+
+  connect(): void {
+    if (this.state !== 'idle') return;
+    this.state = 'connecting';
+    this.options.counters[C.upstreamConnects]++;
+    const socket = connectSocket(this.options, (size) => this.#read(size));
+    this.#socket = socket;
+    const timer = setTimeout(
+      () => socket.destroy(new Error(`no answer within ${this.options.connectTimeout} ms`)),
+      this.options.connectTimeout,
+    );
+    socket.on('connect', () => this.#shakeHands(timer));
+    socket.on('error', (error) => {
+      this.#lastError = (error as NodeJS.ErrnoException).code ?? error.message;
+    });
+    socket.on('drain', () => this.#drained());
+    socket.on('close', () => {
+      clearTimeout(timer);
+      if (this.#socket === socket) this.#broken(this.#lastError || 'connection closed by the server');
+    });
+  }
+
+  /** Closes for good; calls without a reply fail. */
+  close(): void {
+    const socket = this.#socket;
+    this.#lastError = 'heatsink is shutting down';
+    this.state = 'closed';
+    if (socket !== null) socket.destroy();
+    else this.#failAll(this.#lastError);
+  }
+
+  /** Breaks the connection as if the server had: what hangs on it is lost or repeated by the usual rules. */
+  breakUp(reason: string): void {
+    this.#lastError = reason;
+    this.#socket?.destroy();
+  }
+
+  seal(): void {
+    this.#outgoing.seal();
+  }
+
+  flush(): void {
+    this.#dirty = false;
+    if (this.#socket === null || this.state !== 'up') return;
+    this.writes++;
+    this.#outgoing.write(this.#socket);
+  }
+
+  #append(call: Call, buf: Buffer, start: number, end: number): void {
+    if (this.#outgoing.wouldTurn(end - start)) this.writes++;
+    this.#outgoing.append(call, buf, start, end, this.#socket as Socket);
+    this.#enqueue(call);
+    if (!this.#dirty) {
+      this.#dirty = true;
+      flushAtTurnEnd(this);
+    }
+  }
+
+  #enqueue(call: Call): void {
+    call.lane = this;
+    call.writeNumber = this.writes;
+    call.nextInLane = null;
+    if (this.#tail === null) this.#head = call;
+    else this.#tail.nextInLane = call;
+    this.#tail = call;
+    this.pending++;
+  }
+
+  #wait(call: Call, buf: Buffer, start: number, end: number): void {
+    call.lane = null;
+    holdBytes(call, buf, start, end);
+    this.#waiting.push(call);
+    if (this.state === 'closed' || (this.state === 'idle' && clock.tick() < this.#refuseUntil)) {
+      // Not within `send`: its caller has not finished with the call yet.
+      queueMicrotask(() => this.#failWaiting(this.#lastError));
+    } else {
+      this.connect();
+    }
+  }
+
+  #shakeHands(timer: NodeJS.Timeout): void {
+    const replies: Buffer[] = [];
+    const { handshake } = this.options;
+    const owner = {
+      replied: (_: Call, buf: Buffer, start: number, end: number) => {
+        if (buf[start] === TYPE.error) {
+          this.#lastError = buf.toString('latin1', start + 1, end - 2);
+          this.#socket?.destroy();
+          return;
+        }
+        replies.push(Buffer.from(buf.subarray(start, end)));
+        if (replies.length === handshake.length) this.#up(timer, replies);
+      },
+      failed: () => {},
+    };
+    for (const _ of handshake) this.#enqueue(new Call(owner));
+    this.#socket?.write(Buffer.concat(handshake));
+    if (handshake.length === 0) this.#up(timer, replies);
+  }
+
+  #up(timer: NodeJS.Timeout, replies: Buffer[]): void {
+    clearTimeout(timer);
+    this.state = 'up';
+    this.#backoff = BACKOFF_FIRST;
+    this.#lastError = '';
+    // First, so that what it sends comes before any waiting call.
+    this.options.opened?.(replies);
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const call of waiting) {
+      const chunk = call.chunk as Chunk;
+      this.#append(call, chunk.buf, call.offset, call.offset + call.length);
+      this.seal();
+    }
+  }
+
+  #read(size: number): void {
+    clock.tick();
+    const input = this.#input;
+    if (!input.take(size)) return;
+    const { buf, end } = input;
+    const frame = this.#frame;
+    let pos = input.pos;
+    while (pos < end) {
+      const status = frame.read(buf, pos, end);
+      if (status === INVALID) {
+        this.breakUp(`the server sent ${frame.error}`);
+        return;
+      }
+      if (status !== COMPLETE) break;
+      pos = frame.end;
+      if (buf[frame.start] === TYPE.push) this.options.pushed?.(buf, frame.start, pos);
+      else if (!this.#give(buf, frame.start, pos)) return;
+    }
+    if (this.#socket === null || this.#socket.destroyed) return;
+    input.keep(pos, frame.needed);
+    this.options.chunkDone();
+  }
+
+  #give(buf: Buffer, start: number, end: number): boolean {
+    const call = this.#head;
+    if (call === null) {
+      this.breakUp('the server sent a reply that nobody asked for');
+      return false;
+    }
+    this.#head = call.nextInLane;
+    if (this.#head === null) this.#tail = null;
+    call.nextInLane = null;
+    this.pending--;
+    countLatency(this.options.counters, microsSince(call.begunAt));
+    call.owner.replied(call, buf, start, end);
+    return true;
+  }
+
+  #broken(reason: string): void {
+    const wasUp = this.state === 'up';
+    this.#socket = null;
+    this.#input.release();
+    this.#frame.reset();
+    this.#outgoing.clear();
+    if (this.state !== 'closed') this.state = 'idle';
+    if (!wasUp && this.state === 'idle') {
+      this.#refuseUntil = clock.tick() + this.#backoff * (0.5 + Math.random() / 2);
+      this.#backoff = Math.min(this.#backoff * 2, BACKOFF_LAST);
+    }
+    this.#settle(reason, wasUp);
+    this.options.lost?.(reason);
+    this.#drained();
+    this.options.chunkDone();
+  }
+
+  /** What may be sent again waits for a new connection; the rest fails. */
+  #settle(reason: string, wasUp: boolean): void {
+    let call = this.#head;
+    this.#head = null;
+    this.#tail = null;
+    this.pending = 0;
+    if (!wasUp) this.#failWaiting(reason);
+    const writes = this.writes++;
+    while (call !== null) {
+      const next = call.nextInLane;
+      const sent = call.writeNumber < writes;
+      call.nextInLane = null;
+      call.lane = null;
+      const again = this.state !== 'closed' && (!sent || (this.options.repeatReads && mayRepeat(call)));
+      if (again && wasUp && call.chunk !== null) {
+        if (sent) {
+          call.repeats++;
+          this.options.counters[C.retried]++;
+        }
+        this.#waiting.push(call);
+      } else {
+        call.owner.failed(call, `${this.#address} (${reason})`, sent);
+      }
+      call = next;
+    }
+    if (this.state === 'closed') this.#failWaiting(reason);
+    else if (this.#waiting.length > 0) this.connect();
+  }
+
+  #failAll(reason: string): void {
+    this.#settle(reason, true);
+  }
+
+  #failWaiting(reason: string): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const call of waiting) call.owner.failed(call, `${this.#address} (${reason})`, false);
+    this.options.chunkDone();
+  }
+
+  #drained(): void {
+    const waiters = this.#drainWaiters;
+    this.#drainWaiters = [];
+    for (const resume of waiters) resume();
+  }
+}
+
+function mayRepeat(call: Call): boolean {
+  return call.repeatable && call.repeats < READ_REPEATS;
+}

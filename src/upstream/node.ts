@@ -1,0 +1,122 @@
+// One upstream server: its lanes, made when they are first needed, and its tracked connections.
+
+import type { Counters } from '../counters.ts';
+import { encodeRequest, type Protocol } from '../resp3/encode.ts';
+import { Lane, type LaneOptions } from './lane.ts';
+import { Tracker, type TrackerOptions } from './tracking.ts';
+
+/** Who heatsink is to the upstream, and how it talks to it. */
+export interface LinkOptions {
+  readonly username?: string | undefined;
+  readonly password?: string | undefined;
+  /** The database that clients begin in. */
+  readonly db: number;
+  readonly connectTimeout: number;
+  /** Connections per node, protocol and database. */
+  readonly lanes: number;
+  readonly counters: Counters;
+  readonly chunkDone: () => void;
+}
+
+export class UpstreamNode {
+  readonly host: string;
+  readonly port: number;
+  readonly address: string;
+  tracker: Tracker | null = null;
+  readonly #link: LinkOptions;
+  /** By space: see `spaceOf`. */
+  readonly #lanes: (Lane[] | undefined)[] = [];
+
+  constructor(host: string, port: number, link: LinkOptions) {
+    this.host = host;
+    this.port = port;
+    this.address = `${host}:${port}`;
+    this.#link = link;
+  }
+
+  /** The lane of a client for its protocol and database; a client always gets the same one. */
+  lane(space: number, clientId: number): Lane {
+    const lanes = this.#lanes[space] ?? this.#makeLanes(space);
+    return lanes.length === 1 ? lanes[0] : lanes[clientId % lanes.length];
+  }
+
+  /** Requests that were sent, or wait to be, and have no reply yet. */
+  get pending(): number {
+    let sum = 0;
+    for (const lane of this.#allLanes()) sum += lane.pending;
+    return sum;
+  }
+
+  /** Whether a lane or the tracked connection is up. */
+  get connected(): boolean {
+    return this.tracker?.state === 'on' || this.#allLanes().some((lane) => lane.state === 'up');
+  }
+
+  track(options: Omit<TrackerOptions, 'makeLane' | 'counters'>): void {
+    this.tracker ??= new Tracker({
+      ...options,
+      counters: this.#link.counters,
+      makeLane: (protocol, extra, handshake) =>
+        new Lane({ ...this.#laneOptions(protocol, this.#link.db, handshake), ...extra, repeatReads: false }),
+    });
+  }
+
+  /** Gives the tracked connections up, and with them all that was filled over them. */
+  untrack(): void {
+    this.tracker?.close();
+    this.tracker = null;
+  }
+
+  close(): void {
+    this.tracker?.close();
+    for (const lane of this.#allLanes()) lane.close();
+  }
+
+  #allLanes(): Lane[] {
+    return this.#lanes.flatMap((lanes) => lanes ?? []);
+  }
+
+  #makeLanes(space: number): Lane[] {
+    const options = this.#laneOptions(protocolOf(space), databaseOf(space), []);
+    const lanes = Array.from({ length: this.#link.lanes }, () => new Lane(options));
+    this.#lanes[space] = lanes;
+    return lanes;
+  }
+
+  #laneOptions(protocol: Protocol, db: number, handshake: Buffer[]): LaneOptions {
+    const { username = 'default', password, connectTimeout, counters, chunkDone } = this.#link;
+    const first: Buffer[] = [];
+    if (protocol === 3) {
+      first.push(
+        encodeRequest(password === undefined ? ['HELLO', 3] : ['HELLO', 3, 'AUTH', username, password]),
+      );
+    } else if (password !== undefined) {
+      first.push(encodeRequest(username === 'default' ? ['AUTH', password] : ['AUTH', username, password]));
+    }
+    first.push(encodeRequest(['CLIENT', 'SETNAME', 'heatsink']));
+    if (db !== 0) first.push(encodeRequest(['SELECT', db]));
+    const { host, port } = this;
+    return {
+      host,
+      port,
+      connectTimeout,
+      counters,
+      chunkDone,
+      handshake: [...first, ...handshake],
+      repeatReads: true,
+    };
+  }
+}
+
+/** Requests of one space may share a reply: same protocol, same database. A small integer. */
+export function spaceOf(protocol: Protocol, db: number): number {
+  return db * 2 + (protocol - 2);
+}
+
+export function protocolOf(space: number): Protocol {
+  return space & 1 ? 3 : 2;
+}
+
+export function databaseOf(space: number): number {
+  return space >> 1;
+}

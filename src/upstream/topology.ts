@@ -1,0 +1,101 @@
+// Which node owns a key. A standalone server is a topology of one node; a cluster maps 16,384 slots to nodes.
+
+import type { LinkOptions } from './node.ts';
+import { UpstreamNode } from './node.ts';
+import { SLOTS, slotOf } from './slot.ts';
+
+const NOBODY = 0xffff;
+
+/** Consecutive slots `[first, last]` and the `host:port` of the primary that owns them. */
+export interface SlotRange {
+  readonly first: number;
+  readonly last: number;
+  readonly host: string;
+  readonly port: number;
+}
+
+export class Topology {
+  readonly cluster: boolean;
+  /** Primaries that own slots, or the one server. */
+  nodes: UpstreamNode[] = [];
+  /** Goes up with every change of an owner: what was decided under an older one may be wrong. */
+  generation = 0;
+  /** Slots that have a new owner, after the map has changed; to be set once by who must know. */
+  onMoved: (slots: (slot: number) => boolean) => void = () => {};
+  /** A node that has just been met. */
+  onNode: (node: UpstreamNode) => void = () => {};
+
+  readonly #link: LinkOptions;
+  #owners: Uint16Array<ArrayBuffer> = new Uint16Array(SLOTS).fill(NOBODY);
+  /** Every node met so far, by address; an index in `#owners` is a place in here. */
+  readonly #met: UpstreamNode[] = [];
+
+  constructor(cluster: boolean, link: LinkOptions) {
+    this.cluster = cluster;
+    this.#link = link;
+  }
+
+  /** The primary of the key `buf[start, end)`; null for a slot that nobody serves. */
+  ownerOf(buf: Uint8Array, start: number, end: number): UpstreamNode | null {
+    if (!this.cluster) return this.nodes[0];
+    return this.#met[this.#owners[slotOf(buf, start, end)]] ?? null;
+  }
+
+  slotOwner(slot: number): UpstreamNode | null {
+    return this.cluster ? (this.#met[this.#owners[slot]] ?? null) : this.nodes[0];
+  }
+
+  /** The node of that address, met now if it is new. */
+  at(host: string, port: number): UpstreamNode {
+    const known = this.#met.find((node) => node.host === host && node.port === port);
+    if (known !== undefined) return known;
+    const node = new UpstreamNode(host, port, this.#link);
+    this.#met.push(node);
+    return node;
+  }
+
+  /** The only node of a standalone topology. */
+  setOnly(host: string, port: number): void {
+    this.nodes = [this.at(host, port)];
+    this.onNode(this.nodes[0]);
+  }
+
+  /** Takes a whole new map; slots that no range names belong to nobody. */
+  setRanges(ranges: readonly SlotRange[]): void {
+    const owners = new Uint16Array(SLOTS).fill(NOBODY);
+    for (const { first, last, host, port } of ranges) {
+      owners.fill(this.#met.indexOf(this.at(host, port)), first, last + 1);
+    }
+    const old = this.#owners;
+    this.#change(owners, (slot) => old[slot] !== owners[slot]);
+  }
+
+  /** A node said MOVED. */
+  setOwner(slot: number, host: string, port: number): void {
+    const owner = this.#met.indexOf(this.at(host, port));
+    if (this.#owners[slot] === owner) return;
+    const owners = Uint16Array.from(this.#owners);
+    owners[slot] = owner;
+    this.#change(owners, (other) => other === slot);
+  }
+
+  close(): void {
+    for (const node of this.#met) node.close();
+  }
+
+  #change(owners: Uint16Array<ArrayBuffer>, moved: (slot: number) => boolean): void {
+    const first = this.generation === 0;
+    let changed = false;
+    for (let slot = 0; slot < SLOTS && !changed; slot++) changed = moved(slot);
+    if (!changed) return;
+    this.#owners = owners;
+    this.generation++;
+    const owning = new Set(owners);
+    const before = this.nodes;
+    this.nodes = this.#met.filter((_, index) => owning.has(index));
+    for (const node of this.nodes) if (!before.includes(node)) this.onNode(node);
+    if (!first) this.onMoved(moved);
+    // A primary that owns nothing any more vouches for nothing. Its lanes end by themselves with the server.
+    for (const node of before) if (!this.nodes.includes(node)) node.untrack();
+  }
+}
