@@ -1,0 +1,97 @@
+#!/usr/bin/env node
+// The command line: commands, flags, signals and exit codes.
+// Exit codes: 0 after an orderly stop, 1 when heatsink cannot start or stop, 2 for a mistake in flags or configuration.
+
+import { readFileSync } from 'node:fs';
+import { constants } from 'node:os';
+import { Command, CommanderError } from 'commander';
+import type { Logger } from 'pino';
+import { addConfigFlags, readConfigFlags } from './config/flags.ts';
+import { formatHostPort } from './config/host-port.ts';
+import { ConfigError, loadConfig } from './config/load.ts';
+import type { Config } from './config/schema.ts';
+import { createLog } from './log.ts';
+
+const EXIT_FAILURE = 1;
+const EXIT_MISTAKE = 2;
+/** Under npm a Ctrl-C arrives twice, from the terminal and from npm; only a later one is a second wish to stop. */
+const SAME_SIGNAL_MS = 500;
+
+const serve = addConfigFlags(
+  new Command('serve')
+    .description('run the proxy (the default command)')
+    .optionsGroup('Configuration:')
+    .option('--config <FILE>', 'YAML file with options (environment: HEATSINK_CONFIG)'),
+)
+  .addHelpText('after', '\nEvery flag has an environment variable: --hot-window is HEATSINK_HOT_WINDOW.')
+  .action(async (options: { config?: string }) => {
+    const config = loadConfig({ flags: readConfigFlags(serve), env: process.env, file: options.config });
+    await run(config, createLog(config.log));
+  });
+
+const program = new Command('heatsink')
+  .description('A Redis-protocol caching proxy that takes the heat of hot keys off the shard that owns them')
+  .version(version())
+  .addHelpText('after', () => `\n${serve.helpInformation()}`)
+  .addCommand(serve, { isDefault: true });
+
+program
+  .command('check-config <FILE>')
+  .description('check a YAML configuration file')
+  .action((file: string) => {
+    loadConfig({ flags: {}, env: {}, file });
+    process.stdout.write(`${file}: ok\n`);
+  });
+
+/** Serves until a signal asks to stop; ends the process itself. */
+async function run(config: Config, log: Logger): Promise<void> {
+  let stop = async () => {};
+  let stoppingSince: number | undefined;
+  const onSignal = (signal: NodeJS.Signals) => {
+    if (stoppingSince === undefined) {
+      stoppingSince = performance.now();
+      log.info({ signal }, 'stopping');
+      stop().then(() => process.exit(0), fail);
+    } else if (performance.now() - stoppingSince > SAME_SIGNAL_MS) {
+      log.warn({ signal }, 'stopping at once');
+      process.exit(128 + constants.signals[signal]);
+    }
+  };
+  process.on('SIGINT', onSignal);
+  process.on('SIGTERM', onSignal);
+
+  // Loaded here, so that help and checks of the configuration start fast.
+  const { startHeatsink } = await import('./heatsink.ts');
+  const heatsink = await startHeatsink(config, { log }).catch((error) => {
+    throw new Error(startFailure(error, config), { cause: error });
+  });
+  stop = heatsink.close;
+  log.info({ address: heatsink.address, admin: heatsink.adminAddress }, 'heatsink is ready');
+}
+
+/** Says in a person's words why heatsink did not start. */
+function startFailure(error: NodeJS.ErrnoException & { port?: number }, config: Config): string {
+  const flag = config.admin !== null && error.port === config.admin.port ? 'admin' : 'listen';
+  const address = `${formatHostPort(config[flag] ?? config.listen)} (--${flag})`;
+  if (error.code === 'EADDRINUSE') return `cannot listen on ${address}: another program uses this address`;
+  if (error.code === 'EACCES') return `cannot listen on ${address}: it is not allowed to this user`;
+  if (error.code === 'EADDRNOTAVAIL') return `cannot listen on ${address}: this machine has no such address`;
+  return `cannot start: ${error.message}`;
+}
+
+function version(): string {
+  return JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version;
+}
+
+/** Prints what went wrong and ends the process. */
+function fail(error: unknown): never {
+  // commander has printed its message, or the help that was asked for, already.
+  if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? 0 : EXIT_MISTAKE);
+  const lines =
+    error instanceof ConfigError ? error.lines : [error instanceof Error ? error.message : `${error}`];
+  for (const line of lines) process.stderr.write(`heatsink: ${line}\n`);
+  process.exit(error instanceof ConfigError ? EXIT_MISTAKE : EXIT_FAILURE);
+}
+
+for (const command of [program, ...program.commands]) command.exitOverride();
+await program.parseAsync().catch(fail);

@@ -1,0 +1,33 @@
+// A complete YAML file with every option at its default, made from the schema.
+
+import { stringify } from 'yaml';
+import { OPTION_ENTRIES, type Option } from './schema.ts';
+
+const HEAD = `# Every option of heatsink with its default. Copy what you change; what is left out keeps its default.
+# Made by \`npm run docs\` from src/config/schema.ts. Check a file with: heatsink check-config FILE
+`;
+
+/** Lines that show what an option without a telling default looks like. */
+const SAMPLES: Readonly<Record<string, string>> = {
+  upstream: '# upstream: redis+cluster://10.0.0.1:6379,10.0.0.2:6379\n',
+  rules:
+    "# rules:\n#   - { match: 'session:*', consistency: coalesce }\n#   - { match: 'report:*', consistency: ttl }\n",
+};
+
+/** The text of config.example.yaml. */
+export function exampleFile(): string {
+  let open = '';
+  return OPTION_ENTRIES.reduce((text, [path, option]) => {
+    const [first, second] = path.split('.');
+    if (second === undefined) return `${text}\n${entry(first, option, '')}${SAMPLES[path] ?? ''}`;
+    const heading = first === open ? '' : `\n${first}:\n`;
+    open = first;
+    return `${text}${heading}${entry(second, option, '  ')}`;
+  }, HEAD);
+}
+
+function entry(key: string, option: Option, indent: string): string {
+  const unit = option.unit === '' ? '' : ` (${option.unit})`;
+  const value = option.default === null ? '' : ` ${stringify(option.default).trim()}`;
+  return `${indent}# ${option.doc}${unit}\n${indent}${key}:${value}\n`;
+}

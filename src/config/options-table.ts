@@ -1,0 +1,63 @@
+// The options as a Markdown page, made from the schema so that it cannot fall behind it.
+
+import { describeDefault, envName, OPTION_ENTRIES, type Option } from './schema.ts';
+
+/** The text of docs/configuration.md. */
+export function configurationPage(): string {
+  return `# Configuration
+
+<!-- Made by \`npm run docs\` from src/config/schema.ts; edit that file. -->
+
+Every option can be given as a flag, in the environment and in a YAML file (\`--config FILE\` or
+\`HEATSINK_CONFIG\`). A flag wins over the environment, the environment over the file, the file over the default.
+
+- In the file, options are nested by their dotted names: \`hot.window\` is \`window\` under \`hot\`. An option
+  without a value keeps its default. [config.example.yaml](../config.example.yaml) holds all of them.
+- The environment name is \`HEATSINK_\` and the flag in capitals: \`--hot-window\` is \`${envName('hot-window')}\`.
+  An empty variable counts as not set.
+- A value that is not accepted, an unknown key, flag or \`HEATSINK_\` variable ends heatsink with exit code 2 and
+  a line for each problem. \`heatsink check-config FILE\` checks a file without starting anything.
+- In sizes, \`k\`, \`m\` and \`g\` are powers of 1000; \`kb\`, \`mb\`, \`gb\` and \`KiB\`, \`MiB\`, \`GiB\` powers of 1024.
+
+${optionsTable()}
+## Consistency
+
+What \`consistency\` and \`rules\` allow heatsink to do with a read of one key, besides forwarding it:
+
+- \`off\`: nothing.
+- \`coalesce\`: identical reads that wait to be sent at the same moment share one upstream read. Every answer still
+  comes from a read that was sent after its request arrived.
+- \`tracked\`: also, replies of hot keys are kept and served while the server promises to report every change of
+  the key (CLIENT TRACKING). A server without that promise gets \`coalesce\`.
+- \`ttl\`: also, where the server gives no such promise, replies of hot keys are served for
+  \`tier.untrackedTtl\` at most, during which they may be outdated.
+`;
+}
+
+/** A heading and a table of options for each group of the schema. */
+export function optionsTable(): string {
+  const groups = new Set(OPTION_ENTRIES.map(([, option]) => option.group));
+  return [...groups].map((group) => section(group)).join('\n');
+}
+
+function section(group: string): string {
+  const rows = OPTION_ENTRIES.filter(([, option]) => option.group === group).map(row);
+  return `## ${group}
+
+| In the file | Flag | Default | Accepted | Meaning |
+|---|---|---|---|---|
+${rows.join('\n')}
+`;
+}
+
+function row([path, option]: readonly [string, Option]): string {
+  const flag = option.flag === null ? '' : `\`--${option.flag}\``;
+  const cells = [`\`${path}\``, flag, describeDefault(option), accepted(option), option.doc];
+  return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
+}
+
+/** What the option accepts, in its unit. */
+function accepted({ type, unit }: Option): string {
+  // The description of a size speaks of bytes already.
+  return unit === '' || unit === 'bytes' ? `${type.description}` : `${type.description}, ${unit}`;
+}

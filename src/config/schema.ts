@@ -1,0 +1,292 @@
+// Every option of heatsink: its place in the YAML file, flag, type, default, unit and documentation.
+// The one source of all of them: loader, help, environment names, docs and example file are made from this table.
+
+import type * as z from 'zod';
+import {
+  address,
+  addressOrOff,
+  bytes,
+  CONSISTENCY,
+  choice,
+  integer,
+  onOff,
+  ratio,
+  ruleList,
+  upstreamUrl,
+} from './types.ts';
+
+export interface Option {
+  /** Heading it stands under in help and docs. */
+  readonly group: string;
+  /** Flag without its dashes; null where only the YAML file can say it. */
+  readonly flag: string | null;
+  /** Stands for the value in help. */
+  readonly argument: string;
+  readonly type: z.ZodType;
+  /** As a person would write it in the YAML file; null for none. */
+  readonly default: string | number | null | readonly [];
+  /** Unit of the value, empty where it has none. */
+  readonly unit: string;
+  readonly doc: string;
+}
+
+const DAY_MS = 86_400_000;
+const GIB = 2 ** 30;
+
+export const OPTIONS = {
+  upstream: {
+    group: 'Network',
+    flag: 'upstream',
+    argument: 'URL',
+    type: upstreamUrl,
+    default: null,
+    unit: '',
+    doc: 'Redis behind heatsink; without one, heatsink starts a private redis-server',
+  },
+  listen: {
+    group: 'Network',
+    flag: 'listen',
+    argument: 'HOST:PORT',
+    type: address,
+    default: '127.0.0.1:6380',
+    unit: '',
+    doc: 'Where clients connect; port 0 takes a free one',
+  },
+  admin: {
+    group: 'Network',
+    flag: 'admin',
+    argument: 'HOST:PORT|off',
+    type: addressOrOff,
+    default: '127.0.0.1:9380',
+    unit: '',
+    doc: 'Where metrics, health and hot keys are served over HTTP; port 0 takes a free one',
+  },
+  workers: {
+    group: 'Network',
+    flag: 'workers',
+    argument: 'N',
+    type: integer(1, 64),
+    default: 1,
+    unit: '',
+    doc: 'Worker threads that share the listening port',
+  },
+  shutdownTimeout: {
+    group: 'Network',
+    flag: 'shutdown-timeout',
+    argument: 'MS',
+    type: integer(0, 600_000),
+    default: 5000,
+    unit: 'ms',
+    doc: 'Time that requests in flight get to finish on SIGTERM or SIGINT',
+  },
+  'client.maxPipeline': {
+    group: 'Network',
+    flag: 'max-pipeline',
+    argument: 'N',
+    type: integer(1, 1_000_000),
+    default: 1024,
+    unit: '',
+    doc: 'Unanswered requests of one client at which heatsink stops reading from it',
+  },
+  'nodes.connectTimeout': {
+    group: 'Upstream nodes',
+    flag: 'connect-timeout',
+    argument: 'MS',
+    type: integer(10, 600_000),
+    default: 2000,
+    unit: 'ms',
+    doc: 'Longest wait for a connection to an upstream node',
+  },
+  'nodes.topologyInterval': {
+    group: 'Upstream nodes',
+    flag: 'topology-interval',
+    argument: 'MS',
+    type: integer(100, 3_600_000),
+    default: 10_000,
+    unit: 'ms',
+    doc: 'Time between reads of the cluster topology; a redirection causes one at once',
+  },
+  'nodes.lanes': {
+    group: 'Upstream nodes',
+    flag: 'lanes',
+    argument: 'N',
+    type: integer(1, 64),
+    default: 1,
+    unit: '',
+    doc: 'Connections to each upstream node and protocol version that clients share',
+  },
+  'hot.threshold': {
+    group: 'Hot keys',
+    flag: 'hot-threshold',
+    argument: 'N',
+    type: integer(1, 1_000_000_000),
+    default: 500,
+    unit: 'reads/s',
+    doc: 'Rate at which a key becomes hot',
+  },
+  'hot.window': {
+    group: 'Hot keys',
+    flag: 'hot-window',
+    argument: 'MS',
+    type: integer(100, 60_000),
+    default: 1000,
+    unit: 'ms',
+    doc: 'Length of the sliding window in which reads are counted',
+  },
+  'hot.steps': {
+    group: 'Hot keys',
+    flag: 'hot-steps',
+    argument: 'N',
+    type: integer(2, 100),
+    default: 10,
+    unit: '',
+    doc: 'Steps in which the window slides',
+  },
+  'hot.cool': {
+    group: 'Hot keys',
+    flag: 'hot-cool',
+    argument: 'RATIO',
+    type: ratio,
+    default: 0.5,
+    unit: '',
+    doc: 'Share of the threshold below which a hot key has cooled down',
+  },
+  'hot.candidates': {
+    group: 'Hot keys',
+    flag: 'hot-candidates',
+    argument: 'N',
+    type: integer(16, 1_048_576),
+    default: 4096,
+    unit: '',
+    doc: 'Keys that are counted exactly; all others are estimated in fixed memory',
+  },
+  'hot.top': {
+    group: 'Hot keys',
+    flag: 'hot-top',
+    argument: 'N',
+    type: integer(1, 10_000),
+    default: 100,
+    unit: '',
+    doc: 'Keys listed in /hotkeys',
+  },
+  consistency: {
+    group: 'Local tier',
+    flag: 'consistency',
+    argument: 'MODE',
+    type: choice(...CONSISTENCY),
+    default: 'tracked',
+    unit: '',
+    doc: 'What may be done with reads besides forwarding them: off, coalesce, tracked or ttl',
+  },
+  rules: {
+    group: 'Local tier',
+    flag: null,
+    argument: 'LIST',
+    type: ruleList,
+    default: [],
+    unit: '',
+    doc: 'Consistency by glob pattern of the key; the first rule that matches wins over consistency',
+  },
+  'tier.enabled': {
+    group: 'Local tier',
+    flag: 'tier',
+    argument: 'on|off',
+    type: onOff,
+    default: 'on',
+    unit: '',
+    doc: 'Whether replies of hot keys are kept and served locally',
+  },
+  'tier.maxBytes': {
+    group: 'Local tier',
+    flag: 'tier-max-bytes',
+    argument: 'SIZE',
+    type: bytes(2 ** 16, 1024 * GIB),
+    default: '64MiB',
+    unit: 'bytes',
+    doc: 'Memory for the replies that each worker keeps',
+  },
+  'tier.maxEntryBytes': {
+    group: 'Local tier',
+    flag: 'tier-max-entry-bytes',
+    argument: 'SIZE',
+    type: bytes(64, GIB / 2),
+    default: '256KiB',
+    unit: 'bytes',
+    doc: 'Largest reply that is kept',
+  },
+  'tier.ttl': {
+    group: 'Local tier',
+    flag: 'tier-ttl',
+    argument: 'MS',
+    type: integer(1, DAY_MS),
+    default: 60_000,
+    unit: 'ms',
+    doc: 'Longest that a reply is kept without being read again from its shard',
+  },
+  'tier.maxStaleness': {
+    group: 'Local tier',
+    flag: 'tier-max-staleness',
+    argument: 'MS',
+    type: integer(10, 60_000),
+    default: 1000,
+    unit: 'ms',
+    doc: 'Oldest proof of no missed invalidation under which a tracked reply is served',
+  },
+  'tier.untrackedTtl': {
+    group: 'Local tier',
+    flag: 'tier-untracked-ttl',
+    argument: 'MS',
+    type: integer(1, DAY_MS),
+    default: 1000,
+    unit: 'ms',
+    doc: 'Longest that a reply is kept under consistency ttl',
+  },
+  'log.level': {
+    group: 'Logging',
+    flag: 'log-level',
+    argument: 'LEVEL',
+    type: choice('fatal', 'error', 'warn', 'info', 'debug', 'trace'),
+    default: 'info',
+    unit: '',
+    doc: 'Least severe messages that are logged: fatal, error, warn, info, debug or trace',
+  },
+  'log.pretty': {
+    group: 'Logging',
+    flag: 'log-pretty',
+    argument: 'on|off|auto',
+    type: choice('on', 'off', 'auto'),
+    default: 'auto',
+    unit: '',
+    doc: 'Log lines for people instead of JSON; auto: on a terminal',
+  },
+} as const satisfies Record<string, Option>;
+
+/** Dotted place of an option in the YAML file. */
+export type OptionPath = keyof typeof OPTIONS;
+type Value<Path extends OptionPath> = z.output<(typeof OPTIONS)[Path]['type']>;
+type Head<Path extends string> = Path extends `${infer First}.${string}` ? First : Path;
+type Tail<Path extends string, First extends string> = Path extends `${First}.${infer Rest}` ? Rest : never;
+
+/** The checked configuration, nested as in the YAML file: `config.hot.threshold`. */
+export type Config = {
+  readonly [First in Head<OptionPath>]: First extends OptionPath
+    ? Value<First>
+    : { readonly [Rest in Tail<OptionPath, First>]: Value<`${First}.${Rest}` & OptionPath> };
+};
+
+/** All options with their paths, in the order of the table. */
+export const OPTION_ENTRIES = Object.entries(OPTIONS) as readonly (readonly [OptionPath, Option])[];
+
+/** The environment variable of a flag: HEATSINK_HOT_THRESHOLD for hot-threshold. */
+export function envName(flag: string): string {
+  return `HEATSINK_${flag.toUpperCase().replaceAll('-', '_')}`;
+}
+
+/** The option's default in words, with its unit. */
+export function describeDefault(option: Option): string {
+  if (option.default === null || Array.isArray(option.default)) return 'none';
+  // A size carries its unit in its suffix.
+  return option.unit === '' || option.unit === 'bytes'
+    ? `${option.default}`
+    : `${option.default} ${option.unit}`;
+}

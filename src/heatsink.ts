@@ -1,0 +1,172 @@
+// The composition root: the one file that wires the folders together.
+
+import { readFileSync } from 'node:fs';
+import type { Logger } from 'pino';
+import { startAdmin } from './admin/server.ts';
+import { createSource } from './admin/source.ts';
+import { Flights } from './cache/flights.ts';
+import { Rules } from './cache/rules.ts';
+import { Tier } from './cache/tier.ts';
+import { Versions } from './cache/versions.ts';
+import { clock } from './clock.ts';
+import { CommandTable } from './commands/table.ts';
+import type { Config } from './config/schema.ts';
+import { parseUpstream, type Upstream } from './config/upstream-url.ts';
+import { createCounters } from './counters.ts';
+import { Detector } from './hotkeys/detector.ts';
+import { Answers } from './proxy/answers.ts';
+import { Fills } from './proxy/fills.ts';
+import { Invalidation } from './proxy/invalidation.ts';
+import { listen } from './proxy/listener.ts';
+import { Pipeline } from './proxy/pipeline.ts';
+import { Redirects } from './proxy/redirects.ts';
+import { Scatter } from './proxy/scatter.ts';
+import { Writes } from './proxy/writes.ts';
+import { Control } from './upstream/control.ts';
+import { readFacts, readKeys } from './upstream/describe.ts';
+import { discoverCluster, discoverStandalone } from './upstream/discover.ts';
+import { startEmbeddedRedis } from './upstream/embedded.ts';
+import type { UpstreamNode } from './upstream/node.ts';
+import { keyInSlots } from './upstream/slot.ts';
+import { Topology } from './upstream/topology.ts';
+
+export interface Heatsink {
+  /** `host:port` where clients connect. */
+  readonly address: string;
+  /** `host:port` of the admin server, null when it is off. */
+  readonly adminAddress: string | null;
+  /** Lets what is in flight be answered, then closes everything, the embedded Redis too. */
+  readonly close: () => Promise<void>;
+}
+
+type OnClose = (closer: () => Promise<void> | void) => void;
+
+const VERSION: string = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version;
+
+/** Between two tries to reach an upstream that has not answered yet, in milliseconds. */
+const RETRY = 1000;
+
+/** Starts the proxy; resolves when clients can connect, which waits for the upstream's first answer. */
+export async function startHeatsink(config: Config, { log }: { log: Logger }): Promise<Heatsink> {
+  const closers: (() => Promise<void> | void)[] = [];
+  const close = async () => {
+    for (const closer of closers.splice(0).reverse()) await closer();
+  };
+  try {
+    return { ...(await start(config, log, (closer) => closers.push(closer))), close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function start(config: Config, log: Logger, onClose: OnClose): Promise<Omit<Heatsink, 'close'>> {
+  const counters = createCounters();
+  const { kind, nodes: seeds, db, ...identity } = await findUpstream(config, log, onClose);
+  const { connectTimeout, topologyInterval, lanes } = config.nodes;
+  const control = new Control({ ...identity, seeds, timeout: connectTimeout });
+  onClose(() => control.close());
+  const chunkDone = () => pipeline?.chunkDone();
+  const link = { ...identity, db, connectTimeout, lanes, counters, chunkDone };
+  const topology = new Topology(kind === 'cluster', link);
+  onClose(() => topology.close());
+  const discover = kind === 'cluster' ? discoverCluster : discoverStandalone;
+  const failed = (error: Error) => log.warn({ reason: error.message }, 'the topology could not be read');
+  const discovery = discover({ control, topology, counters, interval: topologyInterval, failed });
+  onClose(() => discovery.close());
+
+  const versions = new Versions();
+  const tier = new Tier({ ...config.tier, versions, counters });
+  const invalidation = new Invalidation(tier, versions, counters);
+  const detector = new Detector({ ...config.hot, changed: (heat) => invalidation.heatChanged(heat) });
+  const rules = new Rules(config.rules, config.consistency);
+  const tracks = config.tier.enabled && rules.use('tracked');
+  topology.onMoved = (moved) => invalidation.slotsMoved(moved);
+  topology.onNode = (node) => {
+    if (tracks) track(node, topology, invalidation, config, log);
+  };
+
+  let pipeline: Pipeline | null = null;
+  let notReady = ['the upstream has not answered yet'];
+  const info = { version: VERSION, thresholdPerSecond: config.hot.threshold, windowMs: config.hot.window };
+  const source = createSource({ counters, tier, detector, topology, info, tracks, notReady: () => notReady });
+  const admin = config.admin === null ? null : await startAdmin(source, config.admin, log);
+  onClose(() => admin?.close());
+  await untilAnswered(() => discovery.refresh(), log);
+  let table = CommandTable.from(await control.call('COMMAND'));
+  const facts = await readFacts(control, kind === 'cluster');
+
+  const flights = new Flights();
+  const writes = new Writes(versions, tier, counters);
+  const redirects = new Redirects({ topology, discovery, counters });
+  const { ttl, untrackedTtl } = config.tier;
+  const fills = new Fills({ tier, versions, topology, counters, ttl, untrackedTtl, db });
+  const answers = new Answers({ tier, flights, detector, topology, redirects, fills, writes, counters });
+  pipeline = new Pipeline({
+    tier,
+    tierOn: config.tier.enabled,
+    versions,
+    rules,
+    flights,
+    detector,
+    topology,
+    fills,
+    writes,
+    answers,
+    scatter: new Scatter(redirects, answers, counters),
+    counters,
+    facts,
+    table: () => table,
+    async askKeys(args) {
+      const keys = await readKeys(control, args);
+      // The server knows it: a module that was loaded since, or another server than at the start.
+      if (keys.length > 0) table = CommandTable.from(await control.call('COMMAND').catch(() => null)) ?? table;
+      return keys;
+    },
+    maxPipeline: config.client.maxPipeline,
+    firstDb: db,
+  });
+  const timer = setInterval(() => detector.advance(clock.tick()), config.hot.window / config.hot.steps).unref();
+  onClose(() => clearInterval(timer));
+  const listener = await listen(config.listen, pipeline);
+  onClose(() => listener.close(config.shutdownTimeout));
+  notReady = [];
+  return { address: listener.address, adminAddress: admin?.address ?? null };
+}
+
+/** The configured upstream, or a private redis-server that lives as long as heatsink. */
+async function findUpstream(config: Config, log: Logger, onClose: OnClose): Promise<Upstream> {
+  if (config.upstream !== null) return config.upstream;
+  const embedded = await startEmbeddedRedis({ log });
+  onClose(() => embedded.close());
+  return parseUpstream(embedded.url);
+}
+
+function track(
+  node: UpstreamNode,
+  topology: Topology,
+  invalidation: Invalidation,
+  config: Config,
+  log: Logger,
+): void {
+  node.track({
+    maxStaleness: config.tier.maxStaleness,
+    probeKey: () => keyInSlots('heatsink:probe', (slot) => topology.slotOwner(slot) === node),
+    invalidated: (buf, start, end) => invalidation.keyChanged(buf, start, end),
+    voided: (proof, why) => invalidation.voided(proof, why),
+    refused: (reason) =>
+      log.warn({ node: node.address, reason }, 'the server refuses CLIENT TRACKING: reads are shared, not kept'),
+  });
+}
+
+/** Tries again until the upstream answers: a proxy that starts before its servers must not give up. */
+async function untilAnswered(question: () => Promise<void>, log: Logger): Promise<void> {
+  for (;;) {
+    try {
+      return await question();
+    } catch (error) {
+      log.warn({ reason: (error as Error).message }, 'waiting for the upstream');
+      await new Promise((resolve) => setTimeout(resolve, RETRY));
+    }
+  }
+}

@@ -1,0 +1,138 @@
+// What happens when the outcome of a request is known: redirections are followed, writes end, fills are
+// published, everybody who shared the read is answered, and the flight that was boarding departs.
+
+import type { Flights } from '../cache/flights.ts';
+import type { Tier } from '../cache/tier.ts';
+import { clock } from '../clock.ts';
+import { C, type Counters } from '../counters.ts';
+import type { Detector } from '../hotkeys/detector.ts';
+import { errorReply } from '../resp3/encode.ts';
+import { viewOf } from '../resp3/hash.ts';
+import { TYPE } from '../resp3/reply-frame.ts';
+import type { Call, CallOwner } from '../upstream/call.ts';
+import type { Topology } from '../upstream/topology.ts';
+import type { Fills } from './fills.ts';
+import type { Redirects } from './redirects.ts';
+import { NO_WRITE, type Request, recycle } from './request.ts';
+import type { Writes } from './writes.ts';
+
+/** Redis Cluster's own words for a slot without owner. */
+export const SLOT_UNSERVED = errorReply('CLUSTERDOWN Hash slot not served');
+
+export interface AnswersOptions {
+  readonly tier: Tier;
+  readonly flights: Flights;
+  readonly detector: Detector;
+  readonly topology: Topology;
+  readonly redirects: Redirects;
+  readonly fills: Fills;
+  readonly writes: Writes;
+  readonly counters: Counters;
+}
+
+export class Answers implements CallOwner {
+  readonly #on: AnswersOptions;
+
+  constructor(options: AnswersOptions) {
+    this.#on = options;
+  }
+
+  replied(call: Call, buf: Buffer, start: number, end: number): void {
+    const request = call as Request;
+    if (buf[start] === TYPE.error) {
+      const { redirects, counters } = this.#on;
+      const fill = request.fill;
+      // Wherever it is sent on to, it does not come back over the tracked connection.
+      request.fill = null;
+      if (redirects.follow(request, buf, start, end, request.space, clientOf(request))) return;
+      request.fill = fill;
+      counters[C.failed]++;
+    }
+    this.settle(request, buf, start, end);
+  }
+
+  failed(call: Call, reason: string, sent: boolean): void {
+    const request = call as Request;
+    const node = request.fill === null ? null : this.#ownerOf(request);
+    if (node !== null) {
+      // The tracked connection broke, which is no reason to fail a read.
+      request.fill = null;
+      request.repeats++;
+      node.lane(request.space, clientOf(request)).resend(request);
+      return;
+    }
+    this.#on.counters[C.failed]++;
+    const bytes = failure(reason, sent);
+    this.settle(request, bytes, 0, bytes.length);
+  }
+
+  /** Gives out the final reply. The request, and all that joined it, must not be used any more. */
+  settle(request: Request, buf: Buffer, start: number, end: number): void {
+    if (request.writes !== NO_WRITE) this.#on.writes.end(request);
+    if (request.fill !== null) this.#on.fills.publish(request, request.fill, buf, start, end);
+    if (request.listed) this.#land(request, buf, start, end);
+    else finish(request, buf, start, end);
+  }
+
+  #land(request: Request, buf: Buffer, start: number, end: number): void {
+    const boarding = this.#on.flights.landed(request) as Request | null;
+    let passenger = request.joined as Request | null;
+    finish(request, buf, start, end);
+    while (passenger !== null) {
+      const next = passenger.nextJoined as Request | null;
+      finish(passenger, buf, start, end);
+      passenger = next;
+    }
+    if (boarding !== null) this.#depart(boarding);
+  }
+
+  #depart(flight: Request): void {
+    const { tier, fills, detector, counters } = this.#on;
+    const { buf } = flight.chunk as { buf: Buffer };
+    const end = flight.offset + flight.length;
+    // Published by the flight before: whoever asked a moment later would have hit it.
+    const entry = tier.find(flight.hash, flight.space, viewOf(buf), flight.offset, end);
+    if (entry !== null && tier.valid(entry, clock.ms)) {
+      this.settle(flight, entry.reply, 0, entry.reply.length);
+      return;
+    }
+    const node = this.#ownerOf(flight);
+    if (node === null) {
+      this.settle(flight, SLOT_UNSERVED, 0, SLOT_UNSERVED.length);
+      return;
+    }
+    const heat = detector.hot(flight.keyHash);
+    const tracked = heat === null || !flight.mayFill ? null : fills.trackedLane(flight, heat, node);
+    const lane = tracked ?? node.lane(flight.space, 0);
+    if (tracked !== null && heat !== null) {
+      const key = buf.subarray(flight.offset + flight.keyStart, flight.offset + flight.keyEnd);
+      fills.begin(flight, heat, node, lane, key);
+    } else {
+      counters[C.sentRead]++;
+    }
+    lane.resend(flight);
+  }
+
+  #ownerOf(request: Request) {
+    const { buf } = request.chunk as { buf: Buffer };
+    return this.#on.topology.ownerOf(buf, request.offset + request.keyStart, request.offset + request.keyEnd);
+  }
+}
+
+/** The error for a call that got no reply. */
+export function failure(reason: string, sent: boolean): Buffer {
+  return errorReply(
+    sent
+      ? `ERR heatsink: the connection to ${reason} broke before the reply; the command may have been executed`
+      : `ERR heatsink: cannot reach ${reason}; the command was not sent`,
+  );
+}
+
+function clientOf(request: Request): number {
+  return request.session === null ? 0 : request.session.id;
+}
+
+function finish(request: Request, buf: Buffer, start: number, end: number): void {
+  if (request.session === null) recycle(request);
+  else request.session.complete(request, buf, start, end);
+}

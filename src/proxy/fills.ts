@@ -1,0 +1,135 @@
+// Fills of the local tier: PTTL and the read, pipelined over the tracked connection. PTTL goes first: whatever
+// changes the key between the two then pushes an invalidation before the read's reply, and the time to live is
+// never that of an older value. The entry is published with the read's reply, if nothing has touched the key
+// since the fill was sent.
+
+import type { Proof, Tier } from '../cache/tier.ts';
+import type { Versions } from '../cache/versions.ts';
+import { clock } from '../clock.ts';
+import { C, type Counters } from '../counters.ts';
+import type { Heat } from '../hotkeys/heat.ts';
+import { encodeRequest } from '../resp3/encode.ts';
+import { TYPE } from '../resp3/reply-frame.ts';
+import { Call } from '../upstream/call.ts';
+import type { Lane } from '../upstream/lane.ts';
+import { databaseOf, protocolOf, type UpstreamNode } from '../upstream/node.ts';
+import { releaseBytes } from '../upstream/outgoing.ts';
+import type { Topology } from '../upstream/topology.ts';
+import type { Request } from './request.ts';
+
+/** What was true when a fill was sent. */
+export interface Fill {
+  readonly heat: Heat;
+  readonly proof: Proof;
+  readonly node: UpstreamNode | null;
+  readonly version: number;
+  readonly epoch: number;
+  readonly generation: number;
+  /** `clock.ms`. */
+  readonly sentAt: number;
+  /** Milliseconds that the entry may live at the most, besides the key's own time to live. */
+  readonly ttl: number;
+  /** The key's PTTL; NaN until it is known: https://redis.io/docs/latest/commands/pttl/ */
+  pttl: number;
+}
+
+export interface FillOptions {
+  readonly tier: Tier;
+  readonly versions: Versions;
+  readonly topology: Topology;
+  readonly counters: Counters;
+  /** `tier.ttl` and `tier.untrackedTtl`, in milliseconds. */
+  readonly ttl: number;
+  readonly untrackedTtl: number;
+  /** The database whose keys are tracked. */
+  readonly db: number;
+}
+
+/** For how long a key is not filled after a reply that was too large, in milliseconds. */
+const UNFIT_FOR = 1000;
+/** Entries that only time ends. */
+const NO_PROOF_NEEDED: Proof = { until: Number.POSITIVE_INFINITY };
+
+export class Fills {
+  readonly #options: FillOptions;
+
+  constructor(options: FillOptions) {
+    this.#options = options;
+  }
+
+  /** The lane for a tracked fill of the request now, or null when it cannot be one. */
+  trackedLane(request: Request, heat: Heat, node: UpstreamNode): Lane | null {
+    const { db, versions } = this.#options;
+    if (heat.unfitUntil > clock.ms || versions.writing(request.keyHash)) return null;
+    if (databaseOf(request.space) !== db) return null;
+    return node.tracker?.lane(protocolOf(request.space)) ?? null;
+  }
+
+  /** Makes the read `buf[start, end)`, about to be sent on that lane, a fill, and sends its PTTL ahead. */
+  begin(request: Request, heat: Heat, node: UpstreamNode | null, lane: Lane, key: Buffer): void {
+    const { versions, topology, ttl, untrackedTtl, counters } = this.#options;
+    const fill: Fill = {
+      heat,
+      node,
+      proof: node?.tracker?.proof ?? NO_PROOF_NEEDED,
+      version: versions.of(request.keyHash),
+      epoch: versions.epoch(),
+      generation: topology.generation,
+      sentAt: clock.ms,
+      ttl: node === null ? untrackedTtl : ttl,
+      pttl: Number.NaN,
+    };
+    request.fill = fill;
+    counters[C.sentFill]++;
+    const pttl = new Call({
+      replied(call, buf, start, end) {
+        releaseBytes(call);
+        if (buf[start] === TYPE.integer) fill.pttl = Number(buf.toString('latin1', start + 1, end - 2));
+      },
+      failed: releaseBytes,
+    });
+    const bytes = encodeRequest(['PTTL', key]);
+    lane.send(pttl, bytes, 0, bytes.length);
+    lane.seal();
+  }
+
+  /** The fill's read is answered by `buf[start, end)`. Returns whether the entry is in the tier now. */
+  publish(request: Request, fill: Fill, buf: Buffer, start: number, end: number): boolean {
+    const { tier, versions, topology, counters } = this.#options;
+    const { heat, proof, version, epoch } = fill;
+    const life = fill.pttl >= 0 ? Math.min(fill.pttl, fill.ttl) : fill.ttl;
+    const deadline = fill.sentAt + life;
+    const kept =
+      buf[start] !== TYPE.error &&
+      buf[start] !== TYPE.bulkError &&
+      heat.hot &&
+      !Number.isNaN(fill.pttl) &&
+      deadline > clock.ms &&
+      (fill.node === null || fill.node.tracker?.proof === proof) &&
+      fill.generation === topology.generation &&
+      !versions.writing(request.keyHash) &&
+      versions.current(request.keyHash, version, epoch) &&
+      tier.put({
+        hash: request.hash,
+        space: request.space,
+        request: bytesOf(request),
+        reply: buf.subarray(start, end),
+        keyHash: request.keyHash,
+        keyStart: request.keyStart,
+        keyEnd: request.keyEnd,
+        version,
+        epoch,
+        deadline,
+        proof,
+        heat,
+      });
+    if (end - start > tier.options.maxEntryBytes) heat.unfitUntil = clock.ms + UNFIT_FOR;
+    counters[kept ? C.fillsKept : C.fillsDropped]++;
+    return kept;
+  }
+}
+
+function bytesOf(request: Request): Buffer {
+  const { chunk, offset, length } = request;
+  return (chunk as { buf: Buffer }).buf.subarray(offset, offset + length);
+}

@@ -1,0 +1,52 @@
+// Everything that ends entries of the tier, besides time and the writes of heatsink's own clients: the server's
+// pushes, flushes, lost tracked connections, slots with a new owner, keys that are not hot any more.
+
+import type { Proof, Tier } from '../cache/tier.ts';
+import type { Versions } from '../cache/versions.ts';
+import { C, type Counters } from '../counters.ts';
+import type { Heat } from '../hotkeys/heat.ts';
+import { hashBytes, viewOf } from '../resp3/hash.ts';
+import { slotOf } from '../upstream/slot.ts';
+
+export class Invalidation {
+  readonly #tier: Tier;
+  readonly #versions: Versions;
+  readonly #counters: Counters;
+
+  constructor(tier: Tier, versions: Versions, counters: Counters) {
+    this.#tier = tier;
+    this.#versions = versions;
+    this.#counters = counters;
+  }
+
+  /** The server says that the key `buf[start, end)` has changed. */
+  keyChanged(buf: Buffer, start: number, end: number): void {
+    const keyHash = hashBytes(viewOf(buf), start, end);
+    // First, so that a fill in flight is not published either.
+    this.#versions.invalidate(keyHash);
+    this.#counters[C.invalidatedByPush]++;
+    this.#tier.dropKey(keyHash);
+  }
+
+  /** All that was filled on a proof is void. The proof says so itself; here the memory is given back. */
+  voided(proof: Proof, why: 'flush' | 'loss'): void {
+    const dropped = this.#tier.dropWhere((entry) => entry.proof === proof);
+    this.#counters[why === 'flush' ? C.invalidatedByFlush : C.invalidatedByLoss] += dropped;
+  }
+
+  /**
+   * Slots have a new owner. A missing key that was cached is the worst of it: the old owner never tells of it
+   * again. Fills in flight see the new topology generation.
+   */
+  slotsMoved(moved: (slot: number) => boolean): void {
+    this.#counters[C.invalidatedByMove] += this.#tier.dropWhere(({ request, keyStart, keyEnd }) => {
+      const bytes = new Uint8Array(request.buffer, request.byteOffset, request.byteLength);
+      return moved(slotOf(bytes, keyStart, keyEnd));
+    });
+  }
+
+  /** A key has become hot or has cooled; what has cooled leaves, so that its reads are seen again. */
+  heatChanged(heat: Heat): void {
+    if (!heat.hot) this.#tier.dropKey(heat.keyHash);
+  }
+}

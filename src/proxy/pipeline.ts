@@ -1,0 +1,434 @@
+// The way of a request through heatsink, as one function. A step that answers ends the way.
+//
+//   frame      resp3/request-frame   its bytes are found                            (session.ts)
+//   tier       cache/tier            asked a moment ago and still valid?            -> reply
+//   classify   commands/table        which command; about the connection itself?    -> reply, or a clear refusal
+//   keys       commands/keys         which keys
+//   detect     hotkeys/detector      reads are counted
+//   coalesce   cache/flights         is the same read waiting to be sent?           -> joins it
+//   route      upstream/topology     which node; several get a part each            (scatter.ts)
+//   lane       upstream/lane         the node's shared connection; the tracked one for a fill (fills.ts)
+//   reply      answers.ts            in the order in which the client asked         (session.ts)
+//
+// `serve` returns false when the request must wait; the session then offers it again.
+
+import type { Flight, Flights } from '../cache/flights.ts';
+import type { Consistency, Rules } from '../cache/rules.ts';
+import type { Tier } from '../cache/tier.ts';
+import type { Versions } from '../cache/versions.ts';
+import { clock } from '../clock.ts';
+import { argument } from '../commands/argument.ts';
+import type { Command } from '../commands/command.ts';
+import { findKeys, KeyPositions } from '../commands/keys.ts';
+import { answerLocally, type ServerFacts } from '../commands/local.ts';
+import { refuses } from '../commands/refused.ts';
+import { splitByShard } from '../commands/split.ts';
+import type { CommandTable } from '../commands/table.ts';
+import { C, type Counters } from '../counters.ts';
+import type { Detector } from '../hotkeys/detector.ts';
+import type { Heat } from '../hotkeys/heat.ts';
+import { errorReply } from '../resp3/encode.ts';
+import { hashBytes } from '../resp3/hash.ts';
+import type { RequestFrame } from '../resp3/request-frame.ts';
+import type { Lane } from '../upstream/lane.ts';
+import type { UpstreamNode } from '../upstream/node.ts';
+import { holdBytes } from '../upstream/outgoing.ts';
+import { slotOf } from '../upstream/slot.ts';
+import type { Topology } from '../upstream/topology.ts';
+import { type Answers, SLOT_UNSERVED } from './answers.ts';
+import type { Fills } from './fills.ts';
+import { NO_WRITE, type Request, takeRequest, WRITES_ALL, WRITES_KEY, WRITES_KEYS } from './request.ts';
+import type { Scatter, ScatteredPart } from './scatter.ts';
+import type { Session } from './session.ts';
+import type { Writes } from './writes.ts';
+
+/** Requests up to this size may be kept and shared; looking longer ones up costs more than it could save. */
+const SHARED_MAX = 1024;
+
+export interface PipelineParts {
+  readonly tier: Tier;
+  readonly tierOn: boolean;
+  readonly versions: Versions;
+  readonly rules: Rules;
+  readonly flights: Flights;
+  readonly detector: Detector;
+  readonly topology: Topology;
+  readonly fills: Fills;
+  readonly writes: Writes;
+  readonly answers: Answers;
+  readonly scatter: Scatter;
+  readonly counters: Counters;
+  readonly facts: ServerFacts;
+  /** The upstream's commands; another object after they were read again. */
+  readonly table: () => CommandTable;
+  /** Asks the upstream which arguments of a request are keys. */
+  readonly askKeys: (args: Buffer[]) => Promise<number[]>;
+  readonly maxPipeline: number;
+  readonly firstDb: number;
+}
+
+export class Pipeline {
+  readonly counters: Counters;
+  readonly answers: Answers;
+  readonly maxPipeline: number;
+  readonly firstDb: number;
+  readonly #on: PipelineParts;
+  readonly #keys = new KeyPositions();
+  #touched: Session[] = [];
+
+  constructor(parts: PipelineParts) {
+    this.#on = parts;
+    this.counters = parts.counters;
+    this.answers = parts.answers;
+    this.maxPipeline = parts.maxPipeline;
+    this.firstDb = parts.firstDb;
+  }
+
+  /** Serves one request, or returns false if it must wait. */
+  serve(session: Session, frame: RequestFrame): boolean {
+    const { tier, topology } = this.#on;
+    const { view, start, end } = frame;
+    let hash = 0;
+    if (tier.entries > 0 && end - start <= SHARED_MAX) {
+      hash = hashBytes(view, start, end);
+      const entry = tier.find(hash, session.space, view, start, end);
+      if (entry !== null && tier.valid(entry, clock.ms)) {
+        entry.used = true;
+        entry.heat.now++;
+        entry.heat.hits++;
+        this.counters[C.hit]++;
+        session.reply(entry.reply);
+        return true;
+      }
+    }
+    const command = this.#on.table().find(frame);
+    if (command === null) return this.#askKeys(session, frame, null);
+    if (command.route !== 'forward') {
+      const answered =
+        command.route === 'local'
+          ? this.#local(session, frame, command)
+          : this.#refuse(session, frame, command);
+      if (answered !== FORWARD) return answered === DONE;
+    }
+    // Commands that were sent by an older map must be answered before the next one may overtake them elsewhere.
+    if (session.generation !== topology.generation) {
+      if (session.pending > 0) return false;
+      session.generation = topology.generation;
+    }
+    // It would reach the server before a read of this client that travels with another client's.
+    if (session.shared > 0 && !command.isRead) return false;
+    const fixed = command.fixedKey;
+    if (fixed !== 0 && frame.argc > fixed) return this.#oneKey(session, frame, command, fixed, hash);
+    const count = findKeys(command, frame, this.#keys);
+    if (count < 0) return this.#askKeys(session, frame, command);
+    if (count === 0) return this.#keyless(session, frame, command);
+    if (count === 1) return this.#oneKey(session, frame, command, this.#keys.at[0], hash);
+    return this.#manyKeys(session, frame, command);
+  }
+
+  /** To be called before the requests of a chunk. */
+  chunkBegun(): void {
+    this.#on.detector.advance(clock.ms);
+  }
+
+  /** The session has something to write, or may go on. */
+  touched(session: Session): void {
+    session.dirty = true;
+    this.#touched.push(session);
+  }
+
+  /** All replies of an upstream chunk were given out. */
+  chunkDone(): void {
+    const touched = this.#touched;
+    if (touched.length === 0) return;
+    this.#touched = [];
+    for (let i = 0; i < touched.length; i++) {
+      touched[i].dirty = false;
+      touched[i].settle();
+    }
+  }
+
+  #oneKey(
+    session: Session,
+    frame: RequestFrame,
+    command: Command,
+    keyArgument: number,
+    requestHash: number,
+  ): boolean {
+    const { topology, detector, rules } = this.#on;
+    const { buf, view, start, end, args } = frame;
+    const keyStart = start + args[keyArgument * 2];
+    const keyEnd = start + args[keyArgument * 2 + 1];
+    const node = topology.ownerOf(buf, keyStart, keyEnd);
+    if (node === null) return this.#fail(session, SLOT_UNSERVED);
+    const lane = node.lane(session.space, session.id);
+    if (lane.congested) return wait(session, lane);
+    const request = takeRequest(this.answers);
+    request.space = session.space;
+    request.keyHash = hashBytes(view, keyStart, keyEnd);
+    if (command.isRead) {
+      const heat = detector.count(request.keyHash, view, keyStart, keyEnd);
+      // Behind its own write a client's read goes the same way, so that it cannot overtake it.
+      if (command.cacheable && session.writing === 0 && end - start <= SHARED_MAX) {
+        const consistency = rules.of(buf, keyStart, keyEnd);
+        if (consistency !== 'off' && !this.#on.versions.writing(request.keyHash)) {
+          request.hash = requestHash === 0 ? hashBytes(view, start, end) : requestHash;
+          request.keyStart = keyStart - start;
+          request.keyEnd = keyEnd - start;
+          request.mayFill = this.#on.tierOn && consistency === 'tracked';
+          return this.#sharedRead(session, frame, request, node, lane, heat, consistency);
+        }
+      }
+    }
+    this.#send(session, frame, command, request, lane, command.isWrite ? WRITES_KEY : NO_WRITE);
+    return true;
+  }
+
+  #sharedRead(
+    session: Session,
+    frame: RequestFrame,
+    request: Request,
+    node: UpstreamNode,
+    lane: Lane,
+    heat: Heat | null,
+    consistency: Consistency,
+  ): boolean {
+    const { flights, fills, tierOn } = this.#on;
+    const { buf, start, end } = frame;
+    const flight = flights.find(request.hash, request.space, buf, start, end);
+    if (flight !== null) {
+      this.#join(session, flight, request, buf, start, end);
+      return true;
+    }
+    session.enqueue(request);
+    flights.list(request);
+    request.repeatable = true;
+    this.counters[C.forwarded]++;
+    const tracked = heat !== null && request.mayFill ? fills.trackedLane(request, heat, node) : null;
+    if (heat !== null && tracked !== null) {
+      share(session, request);
+      fills.begin(request, heat, node, tracked, keyOf(request, buf, start));
+      tracked.send(request, buf, start, end);
+      return true;
+    }
+    if (heat !== null && tierOn && consistency === 'ttl')
+      fills.begin(request, heat, null, lane, keyOf(request, buf, start));
+    else this.counters[C.sentRead]++;
+    lane.send(request, buf, start, end);
+    return true;
+  }
+
+  #join(session: Session, flight: Flight, request: Request, buf: Buffer, start: number, end: number): void {
+    this.counters[C.coalesced]++;
+    let joined = flight;
+    if (flight.sent) {
+      if (flight.boarding === null) flight.boarding = this.#boarding(request, buf, start, end);
+      joined = flight.boarding;
+    }
+    session.enqueue(request);
+    share(session, request);
+    joined.join(request);
+  }
+
+  /** A flight of its own, that no client leads: it is sent when the one in the air has landed. */
+  #boarding(like: Request, buf: Buffer, start: number, end: number): Request {
+    const flight = takeRequest(this.answers);
+    flight.space = like.space;
+    flight.hash = like.hash;
+    flight.keyHash = like.keyHash;
+    flight.keyStart = like.keyStart;
+    flight.keyEnd = like.keyEnd;
+    flight.mayFill = like.mayFill;
+    flight.repeatable = true;
+    holdBytes(flight, buf, start, end);
+    return flight;
+  }
+
+  #manyKeys(session: Session, frame: RequestFrame, command: Command): boolean {
+    const { topology, detector } = this.#on;
+    const { buf, view, start, args } = frame;
+    const keys = this.#keys;
+    const first = keys.at[0];
+    const node = topology.ownerOf(buf, start + args[first * 2], start + args[first * 2 + 1]);
+    if (node === null) return this.#fail(session, SLOT_UNSERVED);
+    const lane = node.lane(session.space, session.id);
+    if (lane.congested) return wait(session, lane);
+    const request = takeRequest(this.answers);
+    request.space = session.space;
+    const hashes: number[] = [];
+    for (let i = 0; i < keys.count; i++) {
+      const keyStart = start + args[keys.at[i] * 2];
+      const keyEnd = start + args[keys.at[i] * 2 + 1];
+      const keyHash = hashBytes(view, keyStart, keyEnd);
+      if (command.isWrite) hashes.push(keyHash);
+      else if (command.isRead) detector.count(keyHash, view, keyStart, keyEnd);
+    }
+    request.keyHashes = hashes;
+    const writes = command.isWrite ? WRITES_KEYS : NO_WRITE;
+    const parts =
+      command.requestPolicy === 'multi_shard' && topology.cluster ? this.#split(frame, command) : null;
+    if (parts === null) this.#send(session, frame, command, request, lane, writes);
+    else this.#scatter(session, command, request, parts, writes);
+    return true;
+  }
+
+  /** One part per slot, as Redis Cluster takes no two slots in one command; null when all keys have one slot. */
+  #split(frame: RequestFrame, command: Command): ScatteredPart[] | null {
+    const { topology } = this.#on;
+    const { buf, start, args } = frame;
+    const keys = this.#keys;
+    const slotAt = (at: number) => slotOf(buf, start + args[at * 2], start + args[at * 2 + 1]);
+    const slot = slotAt(keys.at[0]);
+    let same = true;
+    for (let i = 1; i < keys.count && same; i++) same = slotAt(keys.at[i]) === slot;
+    if (same) return null;
+    return splitByShard(command, frame, keys, slotAt).map(({ shard, request, positions }) => ({
+      // A slot without owner gets the server's own word from whoever is asked.
+      node: topology.slotOwner(shard) ?? topology.nodes[0],
+      request,
+      positions,
+    }));
+  }
+
+  #keyless(session: Session, frame: RequestFrame, command: Command): boolean {
+    const { nodes } = this.#on.topology;
+    const { buf, start, end } = frame;
+    const request = takeRequest(this.answers);
+    request.space = session.space;
+    const writes = command.isWrite ? WRITES_ALL : NO_WRITE;
+    const { requestPolicy } = command;
+    const everywhere =
+      requestPolicy === 'all_nodes' || requestPolicy === 'all_shards' || command.name === 'randomkey';
+    if (everywhere && nodes.length > 1) {
+      const bytes = Buffer.from(buf.subarray(start, end));
+      const parts = nodes.map((node) => ({ node, request: bytes, positions: [] }));
+      this.#scatter(session, command, request, parts, writes);
+      return true;
+    }
+    const lane = nodes[session.id % nodes.length].lane(session.space, session.id);
+    this.#send(session, frame, command, request, lane, writes);
+    return true;
+  }
+
+  #send(
+    session: Session,
+    frame: RequestFrame,
+    command: Command,
+    request: Request,
+    lane: Lane,
+    writes: number,
+  ): void {
+    this.#begin(session, request, writes);
+    request.repeatable = command.isRead;
+    this.counters[writes === NO_WRITE ? C.sentRead : C.sentWrite]++;
+    lane.send(request, frame.buf, frame.start, frame.end);
+  }
+
+  #scatter(
+    session: Session,
+    command: Command,
+    request: Request,
+    parts: ScatteredPart[],
+    writes: number,
+  ): void {
+    this.#begin(session, request, writes);
+    this.#on.scatter.send(request, command, parts, session.id);
+  }
+
+  #begin(session: Session, request: Request, writes: number): void {
+    this.counters[C.forwarded]++;
+    session.enqueue(request);
+    if (writes === NO_WRITE) return;
+    request.writes = writes;
+    session.writing++;
+    this.#on.writes.begin(request);
+  }
+
+  /** A command that changes the connection is served when it is the only one, so that it changes no other. */
+  #local(
+    session: Session,
+    frame: RequestFrame,
+    command: Command,
+  ): typeof FORWARD | typeof DONE | typeof HOLD {
+    if (session.pending > 0) return HOLD;
+    const reply = answerLocally(command, frame, session, this.#on.facts);
+    if (reply === null) return FORWARD;
+    this.counters[C.local]++;
+    if (reply.length > 0) session.reply(reply);
+    return DONE;
+  }
+
+  #refuse(session: Session, frame: RequestFrame, command: Command): typeof FORWARD | typeof DONE {
+    const reason = refuses(command, frame, { cluster: this.#on.topology.nodes.length > 1 });
+    if (reason === null) return FORWARD;
+    this.counters[C.refused]++;
+    session.reply(errorReply(reason));
+    return DONE;
+  }
+
+  #fail(session: Session, reply: Buffer): true {
+    this.counters[C.failed]++;
+    session.reply(reply);
+    return true;
+  }
+
+  /**
+   * A command that the table does not know, or cannot tell the keys of: COMMAND GETKEYS says where it belongs. What
+   * the server does not know either goes to any node, for the server's own words.
+   */
+  #askKeys(session: Session, frame: RequestFrame, command: Command | null): boolean {
+    if (session.shared > 0 || session.asking) return false;
+    const asked = session.askedKeys;
+    if (asked === null) {
+      session.asking = true;
+      const args = Array.from({ length: frame.argc }, (_, i) => Buffer.from(argument(frame, i)));
+      this.#on.askKeys(args).then((positions) => {
+        session.asking = false;
+        session.askedKeys = positions;
+        session.release();
+      });
+      return false;
+    }
+    session.askedKeys = null;
+    const known = command ?? UNKNOWN;
+    this.#keys.count = 0;
+    for (const position of asked) this.#keys.push(position);
+    if (asked.length === 0) return this.#keyless(session, frame, known);
+    return this.#manyKeys(session, frame, known);
+  }
+}
+
+const FORWARD = 0;
+const DONE = 1;
+const HOLD = 2;
+
+/** What heatsink assumes of a command that it knows nothing about. */
+const UNKNOWN: Command = {
+  name: '',
+  arity: -1,
+  isRead: false,
+  isWrite: true,
+  blocking: false,
+  cacheable: false,
+  fixedKey: 0,
+  keySpecs: [],
+  keysUnknown: true,
+  requestPolicy: 'none',
+  responsePolicy: 'none',
+  route: 'forward',
+  refusal: '',
+};
+
+function wait(session: Session, lane: Lane): false {
+  lane.onDrain(() => session.release());
+  return false;
+}
+
+function share(session: Session, request: Request): void {
+  request.shared = true;
+  session.shared++;
+}
+
+function keyOf(request: Request, buf: Buffer, start: number): Buffer {
+  return buf.subarray(start + request.keyStart, start + request.keyEnd);
+}

@@ -1,0 +1,69 @@
+// One client request between its arrival and its reply: a place in its session's queue and, mostly, a call to
+// an upstream node. Requests are reused, so that serving one allocates nothing.
+
+import { Flight } from '../cache/flights.ts';
+import type { CallOwner } from '../upstream/call.ts';
+import { releaseBytes } from '../upstream/outgoing.ts';
+import type { Fill } from './fills.ts';
+import type { Session } from './session.ts';
+
+export const NO_WRITE = 0;
+/** Writes the key of `keyHash`. */
+export const WRITES_KEY = 1;
+/** Writes the keys of `keyHashes`. */
+export const WRITES_KEYS = 2;
+/** May write any key. */
+export const WRITES_ALL = 3;
+
+export class Request extends Flight {
+  /** Null for a flight that boards for others, and once its client has gone. */
+  session: Session | null = null;
+  /** The request that the client sent after this one. */
+  next: Request | null = null;
+  ready = false;
+  /** The reply, where it could not be passed on at once because earlier ones are still open. */
+  reply: Buffer | null = null;
+  /** Whether another client's read answers it: its client's writes must wait for that. */
+  shared = false;
+  writes = NO_WRITE;
+  keyHash = 0;
+  keyHashes: number[] | null = null;
+  /** Where the key is in the request's bytes. */
+  keyStart = 0;
+  keyEnd = 0;
+  /** Whether its reply may go into the tier if it is sent while its key is hot. */
+  mayFill = false;
+  fill: Fill | null = null;
+}
+
+const pool: Request[] = [];
+const POOL_MAX = 65536;
+
+export function takeRequest(owner: CallOwner): Request {
+  const request = pool.pop();
+  if (request === undefined) return new Request(owner);
+  request.owner = owner;
+  return request;
+}
+
+/** Gives a request back that nobody holds any more: no session's queue, no lane, no flight. */
+export function recycle(request: Request): void {
+  releaseBytes(request);
+  request.lane = null;
+  request.repeatable = false;
+  request.repeats = 0;
+  request.joined = null;
+  request.lastJoined = null;
+  request.nextJoined = null;
+  request.boarding = null;
+  request.session = null;
+  request.next = null;
+  request.ready = false;
+  request.reply = null;
+  request.shared = false;
+  request.writes = NO_WRITE;
+  request.keyHashes = null;
+  request.mayFill = false;
+  request.fill = null;
+  if (pool.length < POOL_MAX) pool.push(request);
+}

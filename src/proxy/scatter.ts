@@ -1,0 +1,62 @@
+// One request that several nodes must answer: its parts go out at once, and their replies are put together.
+
+import type { Command } from '../commands/command.ts';
+import { mergeReplies, type PartReply } from '../commands/merge.ts';
+import type { Counters } from '../counters.ts';
+import { C } from '../counters.ts';
+import { TYPE } from '../resp3/reply-frame.ts';
+import { Call, type CallOwner } from '../upstream/call.ts';
+import type { UpstreamNode } from '../upstream/node.ts';
+import { releaseBytes } from '../upstream/outgoing.ts';
+import { type Answers, failure } from './answers.ts';
+import type { Redirects } from './redirects.ts';
+import type { Request } from './request.ts';
+
+export interface ScatteredPart {
+  readonly node: UpstreamNode;
+  readonly request: Buffer;
+  /** Which keys of the whole request it has. */
+  readonly positions: readonly number[];
+}
+
+export class Scatter {
+  readonly #redirects: Redirects;
+  readonly #answers: Answers;
+  readonly #counters: Counters;
+
+  constructor(redirects: Redirects, answers: Answers, counters: Counters) {
+    this.#redirects = redirects;
+    this.#answers = answers;
+    this.#counters = counters;
+  }
+
+  /** Sends the parts (at least one) for a request of that client, and answers it when the last reply is in. */
+  send(request: Request, command: Command, parts: readonly ScatteredPart[], clientId: number): void {
+    const replies: PartReply[] = parts.map(({ positions }) => ({ positions, reply: EMPTY }));
+    let missing = parts.length;
+    const arrived = (call: Call, index: number, reply: Buffer): void => {
+      releaseBytes(call);
+      replies[index] = { positions: parts[index].positions, reply };
+      if (--missing > 0) return;
+      const whole = mergeReplies(command, replies);
+      if (whole[0] === TYPE.error) this.#counters[C.failed]++;
+      this.#answers.settle(request, whole, 0, whole.length);
+    };
+    parts.forEach((part, index) => {
+      const owner: CallOwner = {
+        replied: (call, buf, start, end) => {
+          const redirected = buf[start] === TYPE.error;
+          if (redirected && this.#redirects.follow(call, buf, start, end, request.space, clientId)) return;
+          arrived(call, index, Buffer.from(buf.subarray(start, end)));
+        },
+        failed: (call, reason, sent) => arrived(call, index, failure(reason, sent)),
+      };
+      const call = new Call(owner);
+      call.repeatable = command.isRead;
+      this.#counters[command.isWrite ? C.sentWrite : C.sentRead]++;
+      part.node.lane(request.space, clientId).send(call, part.request, 0, part.request.length);
+    });
+  }
+}
+
+const EMPTY = Buffer.alloc(0);

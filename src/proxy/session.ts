@@ -1,0 +1,237 @@
+// One client connection: its bytes in, its replies out in the order of its requests, and when it must wait.
+
+import type { Socket } from 'node:net';
+import { clock } from '../clock.ts';
+import type { ClientState } from '../commands/local.ts';
+import { C } from '../counters.ts';
+import { errorReply, type Protocol } from '../resp3/encode.ts';
+import { Input } from '../resp3/input.ts';
+import { INCOMPLETE, INVALID, RequestFrame } from '../resp3/request-frame.ts';
+import { spaceOf } from '../upstream/node.ts';
+import { sealAll } from '../upstream/turn.ts';
+import { Outbox } from './outbox.ts';
+import type { Pipeline } from './pipeline.ts';
+import { type Request, recycle, takeRequest } from './request.ts';
+
+/** Bytes that a client has not taken yet past which no more is read from it. */
+const SLOW_CLIENT = 1024 * 1024;
+/** A request with more arguments than this leaves a large table behind. */
+const MANY_ARGS = 128;
+
+export class Session implements ClientState {
+  readonly id: number;
+  readonly socket: Socket;
+  readonly address: string;
+  readonly localAddress: string;
+  readonly createdAt = Date.now();
+  name = '';
+  libName = '';
+  libVer = '';
+  /** Set by a command after whose reply the connection closes. */
+  closing = false;
+
+  /** Requests without a reply. */
+  pending = 0;
+  /** Those of them that are answered by another client's read, and those that write. */
+  shared = 0;
+  writing = 0;
+  /** The topology generation under which the pending ones were routed. */
+  generation = 0;
+  /** Whether it waits in the pipeline's list for the end of the chunk. */
+  dirty = false;
+  /** Whether a request waits for what is pending, or for `release`. */
+  held = false;
+  /** Whether COMMAND GETKEYS is under way for the request at the front, and what it said. */
+  asking = false;
+  askedKeys: readonly number[] | null = null;
+  closed = false;
+
+  #protocol: Protocol = 2;
+  #db: number;
+  #space: number;
+  #head: Request | null = null;
+  #tail: Request | null = null;
+  #ended = false;
+  #blocked = false;
+  readonly #input = new Input();
+  readonly #frame = new RequestFrame();
+  readonly #outbox: Outbox;
+  readonly #pipeline: Pipeline;
+
+  constructor(
+    id: number,
+    accepted: Socket,
+    adopt: (onBytes: (size: number) => void) => Socket,
+    pipeline: Pipeline,
+  ) {
+    this.id = id;
+    this.address = `${accepted.remoteAddress}:${accepted.remotePort}`;
+    this.localAddress = `${accepted.localAddress}:${accepted.localPort}`;
+    this.#pipeline = pipeline;
+    this.#outbox = new Outbox(pipeline.counters);
+    this.#db = pipeline.firstDb;
+    this.#space = spaceOf(2, this.#db);
+    this.socket = adopt((size) => this.#read(size));
+    this.socket.on('drain', () => this.settle());
+    this.socket.on('end', () => {
+      this.#ended = true;
+      this.settle();
+    });
+    this.socket.on('error', () => {});
+  }
+
+  get protocol(): Protocol {
+    return this.#protocol;
+  }
+
+  set protocol(protocol: Protocol) {
+    this.#protocol = protocol;
+    this.#space = spaceOf(protocol, this.#db);
+  }
+
+  get db(): number {
+    return this.#db;
+  }
+
+  set db(db: number) {
+    this.#db = db;
+    this.#space = spaceOf(this.#protocol, db);
+  }
+
+  /** Clients of one space may share replies; see `spaceOf`. */
+  get space(): number {
+    return this.#space;
+  }
+
+  /** Puts a request at the end of the queue; its reply leaves when all before it have left. */
+  enqueue(request: Request): void {
+    request.session = this;
+    if (this.#tail === null) this.#head = request;
+    else this.#tail.next = request;
+    this.#tail = request;
+    this.pending++;
+  }
+
+  /** Replies at once with bytes that never change, in its place in the order. */
+  reply(bytes: Buffer): void {
+    if (this.#head === null) {
+      this.#outbox.add(this.socket, bytes, 0, bytes.length);
+      return;
+    }
+    const request = takeRequest(this.#pipeline.answers);
+    request.reply = bytes;
+    request.ready = true;
+    this.enqueue(request);
+  }
+
+  /**
+   * The reply of a queued request is `buf[start, end)`; the bytes may change after the chunk is done. The request
+   * must not be used any more.
+   */
+  complete(request: Request, buf: Buffer, start: number, end: number): void {
+    if (request.shared) this.shared--;
+    if (request.writes !== 0) this.writing--;
+    if (this.#head !== request) {
+      request.reply = Buffer.from(buf.subarray(start, end));
+      request.ready = true;
+      return;
+    }
+    this.#outbox.add(this.socket, buf, start, end);
+    this.#pop(request);
+    for (let next = this.#head; next?.ready; next = this.#head) {
+      const reply = next.reply as Buffer;
+      this.#outbox.add(this.socket, reply, 0, reply.length);
+      this.#pop(next);
+    }
+    if (!this.dirty) this.#pipeline.touched(this);
+  }
+
+  /** Writes what has gathered, and goes on with what waits when it need not wait any longer. */
+  settle(): void {
+    if (this.closed) return;
+    this.#outbox.flush(this.socket);
+    this.#blocked = this.socket.writableLength > SLOW_CLIENT;
+    if (this.held && !this.#blocked && this.pending <= this.#pipeline.maxPipeline >> 1) this.release();
+    if ((this.closing || this.#ended) && this.pending === 0 && !this.held) this.socket.destroySoon();
+  }
+
+  /** Lets a held session try again. */
+  release(): void {
+    if (!this.held || this.closed) return;
+    this.held = false;
+    this.socket.resume();
+    if (this.#input.resume()) this.#serve();
+  }
+
+  /** The connection is gone: replies that still come are for nobody. */
+  close(): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.#outbox.clear();
+    this.#input.release();
+    this.#frame.reset();
+    for (let request = this.#head; request !== null; ) {
+      const next = request.next;
+      request.session = null;
+      if (request.ready) recycle(request);
+      request = next;
+    }
+    this.#head = null;
+    this.#tail = null;
+  }
+
+  #pop(request: Request): void {
+    this.#head = request.next;
+    if (this.#head === null) this.#tail = null;
+    this.pending--;
+    recycle(request);
+  }
+
+  #read(size: number): void {
+    this.#pipeline.counters[C.bytesIn] += size;
+    clock.tick();
+    if (this.closing || this.closed || !this.#input.take(size)) return;
+    if (this.held) this.#input.keep(this.#input.pos, 0);
+    else this.#serve();
+  }
+
+  #serve(): void {
+    const input = this.#input;
+    const frame = this.#frame;
+    const pipeline = this.#pipeline;
+    const { buf, view, end } = input;
+    let pos = input.pos;
+    let needed = 0;
+    pipeline.chunkBegun();
+    while (pos < end && !this.closing) {
+      if (this.pending >= pipeline.maxPipeline || this.#blocked) {
+        this.held = true;
+        break;
+      }
+      const status = frame.read(buf, view, pos, end);
+      if (status === INCOMPLETE) {
+        needed = frame.needed;
+        break;
+      }
+      if (status === INVALID) {
+        pipeline.counters[C.protocolErrors]++;
+        this.reply(errorReply(`ERR ${frame.error}`));
+        this.closing = true;
+        break;
+      }
+      if (frame.argc > 0 && !pipeline.serve(this, frame)) {
+        this.held = true;
+        break;
+      }
+      pos = frame.consumed;
+    }
+    if (frame.argc > MANY_ARGS && needed === 0) frame.reset();
+    sealAll();
+    if (this.held) this.socket.pause();
+    if (this.closing) input.release();
+    else input.keep(pos, needed);
+    if (!this.#outbox.empty) this.#outbox.flush(this.socket);
+    if (this.socket.writableLength > SLOW_CLIENT) this.#blocked = true;
+    if (this.closing && this.pending === 0) this.socket.destroySoon();
+  }
+}
