@@ -46,11 +46,11 @@ async function installPackages() {
   say(`installing up to ${count} packages from package-lock.json into node_modules (npm ci)`);
   // The npm that runs this script, where there is one; its own output is shown if it fails.
   const npm = process.env.npm_execpath ? [process.execPath, process.env.npm_execpath] : ['npm'];
-  const flags = ['ci', '--no-audit', '--no-fund', '--no-progress', '--loglevel=error'];
+  const flags = ['ci', '--include=dev', '--no-audit', '--no-fund', '--no-progress', '--loglevel=error'];
   await runWithProgress([...npm, ...flags], { cwd: root });
   if (!packagesAreInstalled()) {
     throw new ProgressError(
-      'npm ci ended well, but node_modules is not as package-lock.json says; see npm ls',
+      'npm ci ended well, but node_modules is not as package-lock.json says; are install scripts switched off?',
     );
   }
 }

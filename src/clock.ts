@@ -9,7 +9,7 @@ export const clock = {
   tick(): number {
     const now = performance.now();
     clock.ms = now;
-    clock.us = (now * 1000) % 0x80000000 | 0;
+    clock.us = ((now * 1000) % 0x80000000) | 0;
     return now;
   },
 };

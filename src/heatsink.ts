@@ -88,7 +88,8 @@ async function start(config: Config, log: Logger, onClose: OnClose): Promise<Omi
 
   let pipeline: Pipeline | null = null;
   let notReady = ['the upstream has not answered yet'];
-  const info = { version: VERSION, thresholdPerSecond: config.hot.threshold, windowMs: config.hot.window };
+  const { threshold, window, top } = config.hot;
+  const info = { version: VERSION, thresholdPerSecond: threshold, windowMs: window, top };
   const source = createSource({ counters, tier, detector, topology, info, tracks, notReady: () => notReady });
   const admin = config.admin === null ? null : await startAdmin(source, config.admin, log);
   onClose(() => admin?.close());
@@ -120,13 +121,17 @@ async function start(config: Config, log: Logger, onClose: OnClose): Promise<Omi
     async askKeys(args) {
       const keys = await readKeys(control, args);
       // The server knows it: a module that was loaded since, or another server than at the start.
-      if (keys.length > 0) table = CommandTable.from(await control.call('COMMAND').catch(() => null)) ?? table;
+      if (keys.length > 0)
+        table = CommandTable.from(await control.call('COMMAND').catch(() => null)) ?? table;
       return keys;
     },
     maxPipeline: config.client.maxPipeline,
     firstDb: db,
   });
-  const timer = setInterval(() => detector.advance(clock.tick()), config.hot.window / config.hot.steps).unref();
+  const timer = setInterval(
+    () => detector.advance(clock.tick()),
+    config.hot.window / config.hot.steps,
+  ).unref();
   onClose(() => clearInterval(timer));
   const listener = await listen(config.listen, pipeline);
   onClose(() => listener.close(config.shutdownTimeout));
@@ -155,7 +160,10 @@ function track(
     invalidated: (buf, start, end) => invalidation.keyChanged(buf, start, end),
     voided: (proof, why) => invalidation.voided(proof, why),
     refused: (reason) =>
-      log.warn({ node: node.address, reason }, 'the server refuses CLIENT TRACKING: reads are shared, not kept'),
+      log.warn(
+        { node: node.address, reason },
+        'the server refuses CLIENT TRACKING: reads are shared, not kept',
+      ),
   });
 }
 

@@ -1,0 +1,22 @@
+// Hot keys as JSON. A key is any bytes: one that is not UTF-8 is shown in base64 and says so.
+
+import { isUtf8 } from 'node:buffer';
+import type { AdminSource, HotKey } from './snapshot.ts';
+
+/** The answer of /hotkeys. */
+export function showHotKeys(keys: readonly HotKey[], info: AdminSource['info']): object {
+  return { window_ms: info.windowMs, threshold: info.thresholdPerSecond, keys: keys.map(show) };
+}
+
+function show({ key, readsPerSecond, hotSince, hits, bytes, entries, hot }: HotKey): object {
+  return {
+    ...(isUtf8(key) ? { key: key.toString() } : { key: key.toString('base64'), encoding: 'base64' }),
+    reads_per_second: readsPerSecond,
+    // tier: replies of it are served from memory. hot: it is hot, but nothing of it is kept right now.
+    state: hot ? (entries > 0 ? 'tier' : 'hot') : 'candidate',
+    hot_since: hotSince === null ? null : new Date(hotSince).toISOString(),
+    hits,
+    entries,
+    bytes,
+  };
+}

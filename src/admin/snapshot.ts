@@ -1,0 +1,46 @@
+// What the admin server is told of the proxy when somebody asks.
+
+export interface Snapshot {
+  /** Slots of counters.ts. */
+  readonly counters: Float64Array;
+  readonly tier: { readonly bytes: number; readonly entries: number; readonly maxBytes: number };
+  /** Keys that are hot now, and keys that are counted exactly. */
+  readonly hotKeys: number;
+  readonly candidates: number;
+  readonly nodes: readonly NodeState[];
+  readonly ready: boolean;
+  readonly reasons: readonly string[];
+}
+
+export interface NodeState {
+  readonly address: string;
+  readonly connected: boolean;
+  /** Requests without a reply. */
+  readonly pending: number;
+  readonly tracking: 'on' | 'connecting' | 'refused' | 'off';
+  /** Milliseconds since the last proof that no invalidation was missed; null before the first. */
+  readonly proofAgeMs: number | null;
+}
+
+export interface HotKey {
+  readonly key: Buffer;
+  readonly readsPerSecond: number;
+  /** Epoch milliseconds; null while it is not hot. */
+  readonly hotSince: number | null;
+  readonly hits: number;
+  readonly bytes: number;
+  readonly entries: number;
+  readonly hot: boolean;
+}
+
+export interface AdminSource {
+  snapshot(): Snapshot | Promise<Snapshot>;
+  hotKeys(top: number): HotKey[] | Promise<HotKey[]>;
+  readonly info: {
+    readonly version: string;
+    readonly thresholdPerSecond: number;
+    readonly windowMs: number;
+    /** How many keys /hotkeys lists when it is not told. */
+    readonly top: number;
+  };
+}

@@ -1,0 +1,67 @@
+// Gathers what the admin server shows from the parts that serve. They know nothing of it.
+
+import type { Tier } from '../cache/tier.ts';
+import { clock } from '../clock.ts';
+import type { Detector } from '../hotkeys/detector.ts';
+import type { UpstreamNode } from '../upstream/node.ts';
+import type { Topology } from '../upstream/topology.ts';
+import type { AdminSource, HotKey, Snapshot } from './snapshot.ts';
+
+export interface Serving {
+  readonly counters: Float64Array;
+  readonly tier: Tier;
+  readonly detector: Detector;
+  readonly topology: Topology;
+  readonly info: AdminSource['info'];
+  /** Whether entries are to be tracked at all. */
+  readonly tracks: boolean;
+  /** Why clients cannot be served for now; empty when they can. */
+  readonly notReady: () => readonly string[];
+}
+
+export function createSource(serving: Serving): AdminSource {
+  const { counters, tier, detector, topology, info } = serving;
+  return {
+    info,
+    snapshot(): Snapshot {
+      const nodes = topology.nodes.map((node) => describe(node, serving.tracks));
+      const refused = nodes.filter(({ tracking }) => tracking === 'refused');
+      const reasons = [...serving.notReady()];
+      return {
+        counters,
+        tier: { bytes: tier.bytes, entries: tier.entries, maxBytes: tier.options.maxBytes },
+        hotKeys: detector.hotKeys,
+        candidates: detector.candidates,
+        nodes,
+        ready: reasons.length === 0,
+        reasons: [
+          ...reasons,
+          ...refused.map(({ address }) => `${address} refuses CLIENT TRACKING: reads are shared, not kept`),
+        ],
+      };
+    },
+    hotKeys(top: number): HotKey[] {
+      detector.advance(clock.tick());
+      return detector.top(top).map((heat) => ({
+        key: heat.key,
+        readsPerSecond: (heat.count * 1000) / info.windowMs,
+        hotSince: heat.hot ? heat.hotSince : null,
+        hits: heat.hits,
+        hot: heat.hot,
+        ...tier.usage(heat.keyHash),
+      }));
+    },
+  };
+}
+
+function describe(node: UpstreamNode, tracks: boolean): Snapshot['nodes'][number] {
+  const { tracker } = node;
+  const tracking = !tracks || tracker === null || tracker.state === 'closed' ? 'off' : tracker.state;
+  return {
+    address: node.address,
+    connected: node.connected,
+    pending: node.pending,
+    tracking,
+    proofAgeMs: tracker?.proofAge ?? null,
+  };
+}
