@@ -13,6 +13,7 @@ import {
   ratio,
   ruleList,
   upstreamUrl,
+  workerCount,
 } from './types.ts';
 
 export interface Option {
@@ -65,10 +66,10 @@ export const OPTIONS = {
     group: 'Network',
     flag: 'workers',
     argument: 'N',
-    type: integer(1, 64),
+    type: workerCount,
     default: 1,
     unit: '',
-    doc: 'Worker threads that share the listening port',
+    doc: 'Worker threads that serve clients',
   },
   shutdownTimeout: {
     group: 'Network',

@@ -17,6 +17,12 @@ export function integer(min: number, max: number) {
     .describe(`a whole number from ${min} to ${max}`);
 }
 
+/** The number of worker threads. */
+export const workerCount = text
+  .pipe(z.literal('1'))
+  .transform(Number)
+  .describe('1 (more worker threads come with a later version)');
+
 /** A number above 0 and up to 1. */
 export const ratio = text
   .pipe(z.string().regex(/^(\d+\.?\d*|\.\d+)$/))

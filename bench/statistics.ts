@@ -1,0 +1,15 @@
+// The few statistics of the benchmark, over the rounds of one cell.
+
+export interface Spread {
+  readonly median: number;
+  readonly min: number;
+  readonly max: number;
+}
+
+/** Median (mean of the middle two for an even count), least and greatest of at least one value. */
+export function spread(values: readonly number[]): Spread {
+  const sorted = [...values].sort((a, b) => a - b);
+  const half = sorted.length / 2;
+  const median = (sorted[Math.ceil(half) - 1] + sorted[Math.floor(half)]) / 2;
+  return { median, min: sorted[0], max: sorted[sorted.length - 1] };
+}

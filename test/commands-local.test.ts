@@ -1,0 +1,217 @@
+// What heatsink answers by itself, byte for byte against a real redis-server, alone and in cluster mode, and
+// what it refuses.
+
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { valueEnd } from '../src/commands/elements.ts';
+import { answerLocally, type ClientState, type ServerFacts } from '../src/commands/local.ts';
+import { refuses } from '../src/commands/refused.ts';
+import { CommandTable } from '../src/commands/table.ts';
+import type { Argument } from '../src/resp3/encode.ts';
+import { frameOf, RawConnection } from './support/raw-redis.ts';
+import { type RedisProcess, startRedis } from './support/redis.ts';
+
+let server: RedisProcess;
+let clustered: RedisProcess;
+let table: CommandTable;
+let standalone: ServerFacts;
+
+beforeAll(async () => {
+  [server, clustered] = await Promise.all([startRedis(), startRedis({ cluster: true })]);
+  table = CommandTable.from(await server.call('COMMAND'));
+  const version = /redis_version:(\S+)/.exec(String(await server.call('INFO', 'server')))?.[1] ?? '';
+  standalone = { version, mode: 'standalone', databases: 16 };
+});
+
+afterAll(() => Promise.all([server.stop(), clustered.stop()]));
+
+function newClient(id: number): ClientState {
+  return {
+    id,
+    name: '',
+    protocol: 2,
+    db: 0,
+    libName: '',
+    libVer: '',
+    address: '127.0.0.1:50000',
+    localAddress: '127.0.0.1:6380',
+    closing: false,
+    createdAt: Date.now(),
+  };
+}
+
+/** One reply after another from a real server and from heatsink, where it answers at all. */
+async function compareReplies(port: number, facts: ServerFacts, lines: Argument[][]): Promise<void> {
+  const raw = new RawConnection(port);
+  // The id is the one field that cannot be the same; take the server's for both.
+  const id = Number((await raw.ask(['CLIENT', 'ID'])).toString().slice(1));
+  const client = newClient(id);
+  for (const args of lines) {
+    const expected = await raw.ask(args);
+    const frame = frameOf(...args);
+    const command = table.find(frame);
+    if (command === null) throw new Error(`unknown: ${args[0]}`);
+    expect(command.route).toBe('local');
+    const own = answerLocally(command, frame, client, facts);
+    const shown = own?.toString('latin1') ?? 'forwarded';
+    // What heatsink forwards must be an error there: nothing may change on a shared connection.
+    const wanted = own === null && expected[0] === 0x2d ? 'forwarded' : expected.toString('latin1');
+    expect([args, shown]).toEqual([args, wanted]);
+    expect([args, client.closing]).toEqual([args, /^(quit|post|host:)$/i.test(String(args[0]))]);
+    if (client.closing) await expect.poll(() => raw.closed).toBe(true);
+  }
+  raw.close();
+}
+
+describe('what heatsink answers itself', () => {
+  test('is byte for byte what a server says: HELLO, AUTH, CLIENT', async () => {
+    const name = ['CLIENT', 'GETNAME'];
+    await compareReplies(server.port, standalone, [
+      ['HELLO'],
+      ['HELLO', '3'],
+      name,
+      ['HELLO', '2'],
+      name,
+      ['hello', '3', 'auth', 'default', 'anything', 'setname', 'me'],
+      name,
+      ['HELLO'],
+      ['HELLO', '3', 'AUTH', 'bob', 'x'],
+      ['HELLO', '2', 'AUTH', 'default'],
+      ['HELLO', '2', 'SETNAME'],
+      ['HELLO', '2', 'SETNAME', 'before', 'NONSENSE'],
+      name,
+      ['HELLO', '3', 'SETNAME', ''],
+      name,
+      ['HELLO', '3', 'SETNAME', 'a b'],
+      ['HELLO', '3', 'a\r\nb'],
+      ['HELLO', '3', 'a\0b'],
+      ['HELLO', '4'],
+      ['HELLO', '1'],
+      ['HELLO', 'x'],
+      ['HELLO', '03'],
+      ['HELLO', ' 3'],
+      ['HELLO', '+3'],
+      ['HELLO', ''],
+      ['HELLO', '9223372036854775807'],
+      ['HELLO', '9223372036854775808'],
+      ['HELLO', 'SETNAME', 'x'],
+      ['AUTH'],
+      ['AUTH', 'secret'],
+      ['AUTH', 'default', 'secret'],
+      ['AUTH', 'Default', 'secret'],
+      ['AUTH', 'bob', 'secret'],
+      ['AUTH', 'a', 'b', 'c'],
+      ['CLIENT', 'ID'],
+      ['CLIENT', 'ID', 'x'],
+      ['client', 'setname', 'worker-1'],
+      name,
+      ['CLIENT', 'SETNAME', 'new\nline'],
+      ['CLIENT', 'SETNAME', Buffer.from([0xc3, 0xa9])],
+      ['CLIENT', 'SETNAME'],
+      name,
+      ['CLIENT', 'SETNAME', ''],
+      name,
+      ['CLIENT', 'SETINFO', 'LIB-NAME'],
+      ['RESET', 'x'],
+      ['RESET'],
+      name,
+      ['HELLO'],
+      ['QUIT'],
+    ]);
+  });
+
+  test('is byte for byte what a server says: SELECT, also in a cluster', async () => {
+    const indexes = ['0', '15', '16', '-1', 'abc', '', '00', '1.0', ' 1', '2147483647', '2147483648'];
+    const selects = [...indexes, '-2147483649', '9223372036854775808', '1'].map((index) => ['SELECT', index]);
+    await compareReplies(server.port, standalone, [
+      ...selects,
+      ['SELECT'],
+      ['SELECT', '1', '2'],
+      ['QUIT', 'x'],
+    ]);
+    const cluster: ServerFacts = { version: standalone.version, mode: 'cluster', databases: 1 };
+    await compareReplies(clustered.port, cluster, [...selects, ['HELLO', '3'], ['HELLO', '2']]);
+  });
+
+  test.each(['POST', 'Host:'])('is to hang up without a word after %s', async (word) => {
+    await compareReplies(server.port, standalone, [[word, '/', 'HTTP/1.1']]);
+  });
+
+  test('keeps the state of the client', () => {
+    const client = newClient(7);
+    const answer = (...args: string[]) => {
+      const frame = frameOf(...args);
+      const command = table.find(frame);
+      return command && answerLocally(command, frame, client, standalone)?.toString();
+    };
+    answer('SELECT', '5');
+    answer('HELLO', '3', 'SETNAME', 'me');
+    expect(answer('CLIENT', 'SETINFO', 'LIB-NAME', 'ioredis')).toBe('+OK\r\n');
+    expect(answer('CLIENT', 'SETINFO', 'lib-ver', '5.4')).toBe('+OK\r\n');
+    expect(answer('CLIENT', 'SETINFO', 'lib-x', '5')).toBe("-ERR Unrecognized option 'lib-x'\r\n");
+    expect(answer('CLIENT', 'SETINFO', 'lib-ver', '5 4')).toMatch(/^-ERR lib-ver cannot contain spaces/);
+    expect(client).toMatchObject({ name: 'me', protocol: 3, db: 5, libName: 'ioredis', libVer: '5.4' });
+    answer('RESET');
+    expect(client).toMatchObject({ name: '', protocol: 2, db: 0, libName: 'ioredis', closing: false });
+  });
+
+  test('has the fields of CLIENT INFO in the order of the server', async () => {
+    for (const protocol of [2, 3] as const) {
+      const raw = new RawConnection(server.port);
+      await raw.ask(['HELLO', protocol]);
+      const expected = (await raw.ask(['CLIENT', 'INFO'])).toString();
+      raw.close();
+      const frame = frameOf('CLIENT', 'INFO');
+      const command = table.find(frame);
+      const client = { ...newClient(3), protocol };
+      const own = command && answerLocally(command, frame, client, standalone)?.toString();
+      const fields = (text: string) => text.match(/[a-z-]+(?==)/g);
+      const added = expected.includes('lib-name') ? [] : ['lib-name', 'lib-ver'];
+      expect(fields(own ?? '')).toEqual([...(fields(expected) ?? []), ...added]);
+      expect(own).toMatch(protocol === 3 ? /^=\d+\r\ntxt:id=3 / : /^\$\d+\r\nid=3 /);
+      expect(valueEnd(Buffer.from(own ?? ''), 0)).toBe(own?.length);
+    }
+  });
+
+  test('leaves all other commands to the server', () => {
+    const frame = frameOf('PING');
+    const command = table.find(frame);
+    expect(command?.route).toBe('forward');
+    expect(command && answerLocally(command, frame, newClient(1), standalone)).toBeNull();
+  });
+});
+
+describe('refusals', () => {
+  const refusal = (line: string, cluster = false) => {
+    const frame = frameOf(...line.split(' '));
+    const command = table.find(frame);
+    return command?.route === 'refuse' ? refuses(command, frame, { cluster }) : null;
+  };
+
+  test('name heatsink, the command and the reason, on one line', () => {
+    expect(refusal('multi')).toBe(
+      'ERR heatsink: MULTI is not served: transactions need a connection of their own, which this version does not give',
+    );
+    expect(refusal('client tracking on')).toMatch(/^ERR heatsink: CLIENT TRACKING is not served: [^\r\n]+$/);
+  });
+
+  test('meet everything that is about one connection or leads past heatsink', () => {
+    const lines = [
+      'EXEC|DISCARD|WATCH k|UNWATCH|SUBSCRIBE c|PSUBSCRIBE c|SSUBSCRIBE c|UNSUBSCRIBE|PUNSUBSCRIBE|SUNSUBSCRIBE',
+      'BLPOP k 0|BLMOVE a b LEFT LEFT 0|BZMPOP 0 1 k MIN|WAIT 1 0|MONITOR|SYNC|PSYNC ? -1|REPLCONF ACK 1',
+      'CLIENT KILL x|CLIENT LIST|CLIENT REPLY OFF|CLIENT PAUSE 1|CLIENT NO-EVICT on|CLIENT UNBLOCK 1',
+      'CLUSTER SLOTS|CLUSTER nonsense|READONLY|ASKING|SHUTDOWN|DEBUG SLEEP 1|REPLICAOF NO ONE|FAILOVER',
+      'MIGRATE h 1 k 0 9|SCRIPT DEBUG YES|XREAD BLOCK 0 STREAMS a 0|XREADGROUP GROUP g c block 1 STREAMS a >',
+    ];
+    for (const line of lines.join('|').split('|'))
+      expect([line, refusal(line)]).toEqual([line, expect.any(String)]);
+  });
+
+  test('do not meet what only looks like it', () => {
+    const lines = [
+      'XREAD COUNT 1 STREAMS block 0|XREADGROUP GROUP block block COUNT 1 STREAMS a >|SCAN 0|PUBLISH c m',
+      'CLIENT HELP|CLIENT nonsense|SCRIPT LOAD x|ACL WHOAMI|COMMAND COUNT|INFO|SWAPDB 0 1|LMPOP 1 k LEFT',
+    ];
+    for (const line of lines.join('|').split('|')) expect([line, refusal(line)]).toEqual([line, null]);
+    expect(refusal('SCAN 0', true)).toMatch(/^ERR heatsink: SCAN is not served/);
+  });
+});
