@@ -2,6 +2,7 @@
 // answer comes from a read that was sent after its own request began: linearizable, even against writers that
 // go past heatsink. Per request there is at most one flight in the air and one boarding.
 
+import { finalize } from '../resp3/hash.ts';
 import { Call } from '../upstream/call.ts';
 
 /** A place per hash of a request; a second request in a taken place flies alone. */
@@ -10,7 +11,7 @@ const MASK = PLACES - 1;
 
 /** An upstream read that others may share. Its request stays readable in its chunk while it is under way. */
 export class Flight extends Call {
-  /** `hashBytes` of the request, and the space that it was asked in. */
+  /** `flightHash` of the request, and the space that it was asked in. */
   hash = 0;
   space = 0;
   /** Who joined, first to last. */
@@ -29,6 +30,14 @@ export class Flight extends Call {
     else this.lastJoined.nextJoined = passenger;
     this.lastJoined = passenger;
   }
+}
+
+/**
+ * Where a read of the key with that hash is looked for. Cheaper than a hash of all its bytes, which most reads
+ * need for nothing else: the key, the length, and the last bytes tell the reads of one key apart well enough.
+ */
+export function flightHash(keyHash: number, view: DataView, start: number, end: number): number {
+  return finalize(keyHash ^ (view.getInt32(end - 6, true) + (end - start)));
 }
 
 export class Flights {

@@ -7,7 +7,7 @@ import { clock } from '../clock.ts';
 import { C, type Counters } from '../counters.ts';
 import type { Detector } from '../hotkeys/detector.ts';
 import { errorReply } from '../resp3/encode.ts';
-import { viewOf } from '../resp3/hash.ts';
+import { hashBytes, viewOf } from '../resp3/hash.ts';
 import { TYPE } from '../resp3/reply-frame.ts';
 import type { Call, CallOwner } from '../upstream/call.ts';
 import type { Topology } from '../upstream/topology.ts';
@@ -90,8 +90,9 @@ export class Answers implements CallOwner {
     const { tier, fills, detector, counters } = this.#on;
     const { buf } = flight.chunk as { buf: Buffer };
     const end = flight.offset + flight.length;
+    const view = viewOf(buf);
     // Published by the flight before: whoever asked a moment later would have hit it.
-    const entry = tier.find(flight.hash, flight.space, viewOf(buf), flight.offset, end);
+    const entry = tier.find(hashBytes(view, flight.offset, end), flight.space, view, flight.offset, end);
     if (entry !== null && tier.valid(entry, clock.ms)) {
       this.settle(flight, entry.reply, 0, entry.reply.length);
       return;

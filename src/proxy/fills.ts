@@ -9,6 +9,7 @@ import { clock } from '../clock.ts';
 import { C, type Counters } from '../counters.ts';
 import type { Heat } from '../hotkeys/heat.ts';
 import { encodeRequest } from '../resp3/encode.ts';
+import { hashBytes, viewOf } from '../resp3/hash.ts';
 import { TYPE } from '../resp3/reply-frame.ts';
 import { Call } from '../upstream/call.ts';
 import type { Lane } from '../upstream/lane.ts';
@@ -99,6 +100,7 @@ export class Fills {
     const { heat, proof, version, epoch } = fill;
     const life = fill.pttl >= 0 ? Math.min(fill.pttl, fill.ttl) : fill.ttl;
     const deadline = fill.sentAt + life;
+    const bytes = bytesOf(request);
     const kept =
       buf[start] !== TYPE.error &&
       buf[start] !== TYPE.bulkError &&
@@ -110,9 +112,9 @@ export class Fills {
       !versions.writing(request.keyHash) &&
       versions.current(request.keyHash, version, epoch) &&
       tier.put({
-        hash: request.hash,
+        hash: hashBytes(viewOf(bytes), 0, bytes.length),
         space: request.space,
-        request: bytesOf(request),
+        request: bytes,
         reply: buf.subarray(start, end),
         keyHash: request.keyHash,
         keyStart: request.keyStart,

@@ -12,7 +12,7 @@
 //
 // `serve` returns false when the request must wait; the session then offers it again.
 
-import type { Flight, Flights } from '../cache/flights.ts';
+import { type Flight, type Flights, flightHash } from '../cache/flights.ts';
 import type { Consistency, Rules } from '../cache/rules.ts';
 import type { Tier } from '../cache/tier.ts';
 import type { Versions } from '../cache/versions.ts';
@@ -88,9 +88,8 @@ export class Pipeline {
   serve(session: Session, frame: RequestFrame): boolean {
     const { tier, topology } = this.#on;
     const { view, start, end } = frame;
-    let hash = 0;
     if (tier.entries > 0 && end - start <= SHARED_MAX) {
-      hash = hashBytes(view, start, end);
+      const hash = hashBytes(view, start, end);
       const entry = tier.find(hash, session.space, view, start, end);
       if (entry !== null && tier.valid(entry, clock.ms)) {
         entry.used = true;
@@ -118,11 +117,11 @@ export class Pipeline {
     // It would reach the server before a read of this client that travels with another client's.
     if (session.shared > 0 && !command.isRead) return false;
     const fixed = command.fixedKey;
-    if (fixed !== 0 && frame.argc > fixed) return this.#oneKey(session, frame, command, fixed, hash);
+    if (fixed !== 0 && frame.argc > fixed) return this.#oneKey(session, frame, command, fixed);
     const count = findKeys(command, frame, this.#keys);
     if (count < 0) return this.#askKeys(session, frame, command);
     if (count === 0) return this.#keyless(session, frame, command);
-    if (count === 1) return this.#oneKey(session, frame, command, this.#keys.at[0], hash);
+    if (count === 1) return this.#oneKey(session, frame, command, this.#keys.at[0]);
     return this.#manyKeys(session, frame, command);
   }
 
@@ -148,13 +147,7 @@ export class Pipeline {
     }
   }
 
-  #oneKey(
-    session: Session,
-    frame: RequestFrame,
-    command: Command,
-    keyArgument: number,
-    requestHash: number,
-  ): boolean {
+  #oneKey(session: Session, frame: RequestFrame, command: Command, keyArgument: number): boolean {
     const { topology, detector, rules } = this.#on;
     const { buf, view, start, end, args } = frame;
     const keyStart = start + args[keyArgument * 2];
@@ -171,8 +164,8 @@ export class Pipeline {
       // Behind its own write a client's read goes the same way, so that it cannot overtake it.
       if (command.cacheable && session.writing === 0 && end - start <= SHARED_MAX) {
         const consistency = rules.of(buf, keyStart, keyEnd);
-        if (consistency !== 'off' && !this.#on.versions.writing(request.keyHash)) {
-          request.hash = requestHash === 0 ? hashBytes(view, start, end) : requestHash;
+        if (consistency !== 'off') {
+          request.hash = flightHash(request.keyHash, view, start, end);
           request.keyStart = keyStart - start;
           request.keyEnd = keyEnd - start;
           request.mayFill = this.#on.tierOn && consistency === 'tracked';
@@ -193,15 +186,16 @@ export class Pipeline {
     heat: Heat | null,
     consistency: Consistency,
   ): boolean {
-    const { flights, fills, tierOn } = this.#on;
+    const { flights, fills, tierOn, versions } = this.#on;
     const { buf, start, end } = frame;
     const flight = flights.find(request.hash, request.space, buf, start, end);
-    if (flight !== null) {
+    if (flight === null) {
+      flights.list(request);
+    } else if (!versions.writing(request.keyHash)) {
       this.#join(session, flight, request, buf, start, end);
       return true;
     }
     session.enqueue(request);
-    flights.list(request);
     request.repeatable = true;
     this.counters[C.forwarded]++;
     const tracked = heat !== null && request.mayFill ? fills.trackedLane(request, heat, node) : null;
