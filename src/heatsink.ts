@@ -26,6 +26,7 @@ import { Control } from './upstream/control.ts';
 import { readFacts, readKeys } from './upstream/describe.ts';
 import { discoverCluster, discoverStandalone } from './upstream/discover.ts';
 import { startEmbeddedRedis } from './upstream/embedded.ts';
+import { watchHealth } from './upstream/health.ts';
 import type { UpstreamNode } from './upstream/node.ts';
 import { keyInSlots } from './upstream/slot.ts';
 import { Topology } from './upstream/topology.ts';
@@ -87,10 +88,18 @@ async function start(config: Config, log: Logger, onClose: OnClose): Promise<Omi
   };
 
   let pipeline: Pipeline | null = null;
-  let notReady = ['the upstream has not answered yet'];
+  let notReady = () => ['the upstream has not answered yet'];
   const { threshold, window, top } = config.hot;
   const info = { version: VERSION, thresholdPerSecond: threshold, windowMs: window, top };
-  const source = createSource({ counters, tier, detector, topology, info, tracks, notReady: () => notReady });
+  const source = createSource({
+    counters,
+    tier,
+    detector,
+    topology,
+    info,
+    tracks,
+    notReady: () => notReady(),
+  });
   const admin = config.admin === null ? null : await startAdmin(source, config.admin, log);
   onClose(() => admin?.close());
   await untilAnswered(() => discovery.refresh(), log);
@@ -135,7 +144,15 @@ async function start(config: Config, log: Logger, onClose: OnClose): Promise<Omi
   onClose(() => clearInterval(timer));
   const listener = await listen(config.listen, pipeline);
   onClose(() => listener.close(config.shutdownTimeout));
-  notReady = [];
+  const health = watchHealth(control, (trouble) => {
+    if (trouble === null) log.info('the upstream answers again');
+    else log.error({ reason: trouble }, 'the upstream does not answer');
+  });
+  onClose(() => health.close());
+  notReady = () => (health.trouble === null ? [] : [health.trouble]);
+  onClose(() => {
+    notReady = () => ['heatsink is shutting down'];
+  });
   return { address: listener.address, adminAddress: admin?.address ?? null };
 }
 

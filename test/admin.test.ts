@@ -7,7 +7,9 @@ import { metricsPage } from '../src/admin/metrics-table.ts';
 import { type AdminServer, startAdmin } from '../src/admin/server.ts';
 import type { AdminSource, Snapshot } from '../src/admin/snapshot.ts';
 import { C, countLatency, createCounters } from '../src/counters.ts';
+import { startProxy } from './support/heatsink.ts';
 import { parseMetrics } from './support/metrics.ts';
+import { startRedis, waitFor } from './support/redis.ts';
 
 const counters = createCounters();
 let state: Snapshot;
@@ -110,6 +112,19 @@ describe('health', () => {
     expect(await response.json()).toEqual({ ready: false, reasons: ['no upstream'] });
     expect((await get('/healthz')).status).toBe(200);
   });
+});
+
+it('is not ready while the upstream is gone, and is again when it is back', async () => {
+  const upstream = await startRedis();
+  const proxy = await startProxy({ upstream: upstream.url });
+  const status = async () => (await proxy.admin('/readyz')).status;
+  expect(await status()).toBe(200);
+  await upstream.stop();
+  await waitFor(async () => (await status()) === 503, 5000);
+  const again = await startRedis({ port: upstream.port });
+  await waitFor(async () => (await status()) === 200, 5000);
+  await proxy.close();
+  await again.stop();
 });
 
 describe('/hotkeys', () => {
