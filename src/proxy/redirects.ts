@@ -46,11 +46,11 @@ export class Redirects {
     const [word, slot, address] = buf.toString('latin1', start + 1, end - 2).split(' ');
     const { counters, topology, discovery } = this.#options;
     if (word === 'TRYAGAIN') {
-      if (call.repeats >= TRYAGAIN_HOPS) return false;
+      if (call.waits >= TRYAGAIN_HOPS) return false;
       counters[C.tryAgain]++;
       const lane = call.lane as Lane;
-      call.repeats++;
-      setTimeout(() => lane.resend(call), TRYAGAIN_PAUSE);
+      call.waits++;
+      setTimeout(() => resend(lane, call), TRYAGAIN_PAUSE);
       return true;
     }
     if ((word !== 'MOVED' && word !== 'ASK') || address === undefined || call.repeats >= MOST_HOPS)
@@ -67,11 +67,18 @@ export class Redirects {
       discovery.refreshSoon();
     } else {
       counters[C.asked]++;
-      // On the same lane and right before: it holds for the next command alone.
-      lane.send(new Call(IGNORED), ASKING, 0, ASKING.length);
-      lane.seal();
     }
-    lane.resend(call);
+    call.asking = word === 'ASK';
+    resend(lane, call);
     return true;
   }
+}
+
+function resend(lane: Lane, call: Call): void {
+  if (call.asking) {
+    // On the same lane and right before: it holds for the next command alone.
+    lane.send(new Call(IGNORED), ASKING, 0, ASKING.length);
+    lane.seal();
+  }
+  lane.resend(call);
 }

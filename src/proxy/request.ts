@@ -52,6 +52,8 @@ export function recycle(request: Request): void {
   request.lane = null;
   request.repeatable = false;
   request.repeats = 0;
+  request.waits = 0;
+  request.asking = false;
   request.joined = null;
   request.lastJoined = null;
   request.nextJoined = null;

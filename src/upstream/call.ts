@@ -25,6 +25,10 @@ export class Call {
   repeatable = false;
   /** How often it was sent again, after a broken connection or a redirection. */
   repeats = 0;
+  /** How often it waited for a slot that is half moved. */
+  waits = 0;
+  /** Whether it goes to a node that does not own its slot yet, which needs ASKING each time. */
+  asking = false;
   /** `clock.us` when it was handed to the lane. */
   begunAt = 0;
 

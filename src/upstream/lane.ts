@@ -227,18 +227,15 @@ export class Lane implements Flushable {
     let pos = input.pos;
     while (pos < end) {
       const status = frame.read(buf, pos, end);
-      if (status === INVALID) {
-        this.breakUp(`the server sent ${frame.error}`);
-        return;
-      }
+      if (status === INVALID) this.breakUp(`the server sent ${frame.error}`);
       if (status !== COMPLETE) break;
       pos = frame.end;
       if (buf[frame.start] === TYPE.push) this.options.pushed?.(buf, frame.start, pos);
-      else if (!this.#give(buf, frame.start, pos)) return;
+      else if (!this.#give(buf, frame.start, pos)) break;
     }
-    if (this.#socket === null || this.#socket.destroyed) return;
-    input.keep(pos, frame.needed);
+    // Always, and before the bytes move: clients have only noted so far where in them their replies are.
     this.options.chunkDone();
+    if (this.#socket !== null && !this.#socket.destroyed) input.keep(pos, frame.needed);
   }
 
   #give(buf: Buffer, start: number, end: number): boolean {

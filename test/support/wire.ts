@@ -1,13 +1,13 @@
 // One TCP connection to a Redis port as a client's bare hands: any bytes out in any pieces, the exact bytes of
-// the replies in. Unlike RawConnection it pipelines, closes one side, stops reading and gives up after a time.
+// the replies in. It pipelines, closes one side, can stop reading, and never waits for ever.
 
-import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
 import { valueEnd } from '../../src/commands/elements.ts';
 import { type Argument, encodeRequest } from '../../src/resp3/encode.ts';
 
-const PATIENCE_MS = 10_000;
+/** The longest silence of the other side, in milliseconds. */
+const PATIENCE = 5000;
 
 export class Wire {
   /** Whether the other side has closed the connection. */
@@ -15,70 +15,94 @@ export class Wire {
   readonly socket: Socket;
   #chunks: Buffer[] = [];
   #input = Buffer.alloc(0);
+  #wake: () => void = () => {};
 
-  constructor(port: number, protocol: 2 | 3 = 2) {
+  constructor(port: number) {
     this.socket = connect({ port, host: '127.0.0.1', noDelay: true, allowHalfOpen: true });
-    this.socket.on('data', (chunk) => this.#chunks.push(chunk));
+    this.socket.on('data', (chunk) => {
+      this.#chunks.push(chunk);
+      this.#wake();
+    });
+    // 'close' follows.
     this.socket.on('error', () => {});
-    for (const event of ['end', 'close'] as const) {
+    for (const event of ['end', 'close']) {
       this.socket.on(event, () => {
         this.closed = true;
+        this.#wake();
       });
     }
-    this.#greeting = protocol === 2 ? null : protocol;
   }
 
-  #greeting: 3 | null;
+  /** Connects and switches to that protocol. */
+  static async open(port: number, protocol: 2 | 3): Promise<Wire> {
+    const wire = new Wire(port);
+    await wire.ask('HELLO', protocol);
+    return wire;
+  }
 
-  /** Sends bytes as they are. */
+  /** Sends bytes as they are; a text's characters are bytes. */
   send(bytes: Buffer | string): void {
-    this.socket.write(this.#greeted(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes));
+    this.socket.write(bytes, 'latin1');
   }
 
   /** Sends commands, pipelined in one write. */
-  sendAll(commands: readonly Argument[][]): void {
+  sendAll(commands: readonly (readonly Argument[])[]): void {
     this.send(Buffer.concat(commands.map(encodeRequest)));
   }
 
-  /** Sends bytes cut at these places, each piece in an event-loop turn of its own. */
+  /** Sends bytes cut at these places (modulo their length), each piece in an event-loop turn of its own. */
   async sendCut(bytes: Buffer, cuts: readonly number[]): Promise<void> {
-    const bounds = [0, ...cuts.map((cut) => cut % bytes.length).sort((a, b) => a - b), bytes.length];
+    const bounds = [0, ...cuts.map((cut) => cut % bytes.length), bytes.length].sort((a, b) => a - b);
     for (let i = 1; i < bounds.length; i++) {
-      if (bounds[i] > bounds[i - 1]) this.send(bytes.subarray(bounds[i - 1], bounds[i]));
+      this.socket.write(bytes.subarray(bounds[i - 1], bounds[i]));
       await turn();
     }
   }
 
   /** The exact bytes of the reply to one command. */
   async ask(...args: Argument[]): Promise<Buffer> {
-    this.send(encodeRequest(args));
+    this.sendAll([args]);
     return (await this.replies(1))[0];
   }
 
-  /** The next replies, that many. Throws when the connection closes before, or nothing comes for 10 s. */
+  /** The same as text, without the last line end. */
+  async say(...args: Argument[]): Promise<string> {
+    return (await this.ask(...args)).toString('latin1').slice(0, -2);
+  }
+
+  /** The next replies, that many. Throws when the connection closes before that, or falls silent. */
   async replies(count: number): Promise<Buffer[]> {
     const replies: Buffer[] = [];
-    while (replies.length < count) {
+    for (;;) {
       this.#gather();
       let at = 0;
-      while (replies.length < count && at < this.#input.length) {
-        const end = valueEnd(this.#input, at);
+      while (replies.length < count) {
+        const end = at < this.#input.length ? valueEnd(this.#input, at) : -1;
         if (end < 0) break;
         replies.push(this.#input.subarray(at, end));
         at = end;
       }
       this.#input = this.#input.subarray(at);
-      if (replies.length === count) break;
-      const last = this.#input.toString('latin1', 0, 200);
-      if (this.closed) throw new Error(`closed after ${replies.length} of ${count} replies, then ${last}`);
-      await this.#progress(`${replies.length} of ${count} replies came, then ${last}`);
+      if (replies.length === count) return replies;
+      await this.#more(`${replies.length} of ${count} replies came`);
     }
-    return replies;
+  }
+
+  /** The next bytes, that many, whatever they are. */
+  async bytes(count: number): Promise<Buffer> {
+    for (;;) {
+      this.#gather();
+      if (this.#input.length >= count) break;
+      await this.#more(`${this.#input.length} of ${count} bytes came`);
+    }
+    const bytes = this.#input.subarray(0, count);
+    this.#input = this.#input.subarray(count);
+    return bytes;
   }
 
   /** Everything until the other side closes. */
   async rest(): Promise<Buffer> {
-    while (!this.closed) await this.#progress('the connection stays open');
+    while (!this.closed) await this.#more('the connection is open');
     this.#gather();
     return this.#input;
   }
@@ -92,24 +116,22 @@ export class Wire {
     this.socket.destroy();
   }
 
-  /** HELLO goes ahead of the first bytes; its reply names the connection, so nobody compares it. */
-  #greeted(bytes: Buffer): Buffer {
-    if (this.#greeting === null) return bytes;
-    throw new Error('unreachable');
-  }
-
   #gather(): void {
     if (this.#chunks.length === 0) return;
     this.#input = Buffer.concat([this.#input, ...this.#chunks]);
     this.#chunks = [];
   }
 
-  async #progress(state: string): Promise<void> {
-    if (this.#chunks.length > 0 || this.closed) return;
-    const signal = AbortSignal.timeout(PATIENCE_MS);
-    const events = ['data', 'end', 'close'].map((event) => once(this.socket, event, { signal }));
-    await Promise.race(events).catch((error) => {
-      throw new Error(`nothing for ${PATIENCE_MS} ms: ${state}`, { cause: error });
+  async #more(state: string): Promise<void> {
+    if (this.#chunks.length > 0) return;
+    const left = () => `${state}, then ${JSON.stringify(this.#input.toString('latin1', 0, 200))}`;
+    if (this.closed) throw new Error(`closed: ${left()}`);
+    await new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Error(`silent for ${PATIENCE} ms: ${left()}`)), PATIENCE);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
     });
   }
 }

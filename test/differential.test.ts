@@ -1,0 +1,252 @@
+// The same commands to a redis-server and to heatsink in front of another one: the same bytes must come back.
+
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { elementsOf } from '../src/commands/elements.ts';
+import { CommandTable } from '../src/commands/table.ts';
+import { type Argument, encodeRequest } from '../src/resp3/encode.ts';
+import { CORPUS, describeCommand } from './support/command-corpus.ts';
+import { type RunningProxy, startProxy } from './support/heatsink.ts';
+import { frameOf } from './support/raw-redis.ts';
+import { type RedisProcess, startRedis } from './support/redis.ts';
+import { Wire } from './support/wire.ts';
+
+const open: (() => unknown)[] = [];
+let direct: RedisProcess;
+let behind: RedisProcess;
+let table: CommandTable;
+let proxies: Record<'off' | 'on', RunningProxy>;
+
+beforeAll(async () => {
+  [direct, behind] = await Promise.all([startRedis(), startRedis()]);
+  open.push(() => Promise.all([direct.stop(), behind.stop()]));
+  table = CommandTable.from(await direct.call('COMMAND'));
+  proxies = { off: await proxyWith('off'), on: await proxyWith('on') };
+});
+
+afterAll(async () => {
+  for (const close of open.reverse()) await close();
+});
+
+async function proxyWith(tier: 'off' | 'on'): Promise<RunningProxy> {
+  const flags = { tier, 'hot-threshold': '1', 'tier-max-entry-bytes': '2MiB' };
+  const proxy = await startProxy({ upstream: behind.url, flags });
+  open.push(() => proxy.close());
+  return proxy;
+}
+
+interface Pair {
+  readonly redis: Wire;
+  readonly heatsink: Wire;
+}
+
+/** Two empty servers and a connection to each. */
+async function pair(tier: 'off' | 'on', protocol: 2 | 3): Promise<Pair> {
+  await Promise.all([direct.call('FLUSHALL'), behind.call('FLUSHALL')]);
+  const wires = [Wire.open(direct.port, protocol), Wire.open(proxies[tier].port, protocol)];
+  const [redis, heatsink] = await Promise.all(wires);
+  open.push(() => redis.close());
+  open.push(() => heatsink.close());
+  return { redis, heatsink };
+}
+
+const isRead = (args: readonly Argument[]) => table.find(frameOf(...args))?.isRead ?? false;
+
+/** Sends one command to both; a read as often as told, so that the tier gets to answer it. */
+async function same({ redis, heatsink }: Pair, args: readonly Argument[], times = 1): Promise<void> {
+  const expected = await redis.ask(...args);
+  for (let i = 0; i < (isRead(args) ? times : 1); i++) equal(args, await heatsink.ask(...args), expected);
+}
+
+/** Sends Redis the pipeline that heatsink has got already, and compares what comes back. */
+async function sameReplies({ redis, heatsink }: Pair, commands: readonly Argument[][]): Promise<void> {
+  redis.sendAll(commands);
+  const expected = await redis.replies(commands.length);
+  // So many bytes, not so many replies: from bytes in disorder no reply could be read at all.
+  const bytes = await heatsink.bytes(expected.reduce((sum, reply) => sum + reply.length, 0));
+  let at = 0;
+  commands.forEach((args, i) => {
+    equal(args, bytes.subarray(at, at + expected[i].length), expected[i]);
+    at += expected[i].length;
+  });
+}
+
+/** As bytes first: a megabyte as text would keep the assertion busy. */
+function equal(args: readonly Argument[], reply: Buffer, expected: Buffer): void {
+  if (reply.equals(expected)) return;
+  const text = (bytes: Buffer) => `${describeCommand(args)} -> ${bytes.toString('latin1', 0, 500)}`;
+  expect(text(reply)).toBe(text(expected));
+  expect.fail(`${describeCommand(args)}: ${reply.length} bytes differ behind the first 500`);
+}
+
+describe.each([
+  { protocol: 2, tier: 'off', times: 1 },
+  { protocol: 3, tier: 'off', times: 1 },
+  { protocol: 2, tier: 'on', times: 3 },
+  { protocol: 3, tier: 'on', times: 3 },
+] as const)('in RESP$protocol with the tier $tier', ({ protocol, tier, times }) => {
+  it.each(CORPUS)('answers $title as Redis does', async ({ commands }) => {
+    const both = await pair(tier, protocol);
+    for (const args of commands) await same(both, args, times);
+    await same(both, ['PING', 'still in sync']);
+  });
+
+  it('answers a whole corpus in one pipeline as Redis does', async () => {
+    const both = await pair(tier, protocol);
+    const commands = CORPUS.flatMap((group) => [['FLUSHALL'], ...group.commands]);
+    both.heatsink.sendAll(commands);
+    await sameReplies(both, commands);
+  });
+
+  it('gives what has no order with the same elements as Redis', async () => {
+    const both = await pair(tier, protocol);
+    const names = Array.from({ length: 300 }, (_, i) => `name:${i}`);
+    const fields = names.flatMap((name, i) => [name, `${i}`]);
+    await same(both, ['MSET', ...fields]);
+    await same(both, ['SADD', 'set', ...names]);
+    await same(both, ['HSET', 'hash', ...fields]);
+    for (const args of [
+      ['KEYS', '*'],
+      ['SMEMBERS', 'set'],
+      ['HKEYS', 'hash'],
+      ['HGETALL', 'hash'],
+    ]) {
+      const expected = sorted(await both.redis.ask(...args));
+      for (let i = 0; i < times; i++) expect(sorted(await both.heatsink.ask(...args))).toEqual(expected);
+    }
+    expect(await walk(both.heatsink)).toEqual(await walk(both.redis));
+  });
+
+  it('moves a value by DUMP and RESTORE as Redis does', async () => {
+    const both = await pair(tier, protocol);
+    await same(both, ['ZADD', 'z', '1', 'a', '2', 'b']);
+    const dump = await both.redis.ask('DUMP', 'z');
+    const payload = dump.subarray(dump.indexOf(10) + 1, -2);
+    await same(both, ['RESTORE', 'z', '0', payload], times);
+    await same(both, ['RESTORE', 'z2', '0', payload], times);
+    await same(both, ['ZRANGE', 'z2', '0', '-1', 'WITHSCORES'], times);
+    await same(both, ['RESTORE', 'z', '1000000', payload, 'REPLACE'], times);
+    await same(both, ['DUMP', 'z2'], times);
+  });
+
+  it('answers any sequence of commands as Redis does, one by one', async () => {
+    await fc.assert(
+      fc.asyncProperty(sequence(60), async (commands) => {
+        const both = await pair(tier, protocol);
+        for (const args of commands) await same(both, args, times);
+        both.redis.close();
+        both.heatsink.close();
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  it('answers any pipeline in any chunks as Redis does', async () => {
+    const cuts = fc.array(fc.nat(), { maxLength: 30 });
+    await fc.assert(
+      fc.asyncProperty(sequence(200), cuts, async (commands, cutAt) => {
+        const both = await pair(tier, protocol);
+        await both.heatsink.sendCut(Buffer.concat(commands.map(encodeRequest)), cutAt);
+        await sameReplies(both, commands);
+        both.redis.close();
+        both.heatsink.close();
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  if (tier === 'on') {
+    it('has answered many of these reads from the tier', async () => {
+      const metrics = await proxies.on.metrics();
+      expect(metrics.sum('heatsink_requests_total', { outcome: 'tier_hit' })).toBeGreaterThan(200);
+    });
+  }
+});
+
+function sorted(reply: Buffer): (string | number)[] {
+  const { type, count, bounds } = elementsOf(reply) ?? { type: 0, count: 0, bounds: [] };
+  const step = /^[%]/.test(reply.toString('latin1', 0, 1)) ? 2 : 1;
+  const texts: string[] = [];
+  for (let i = 0; i < count; i += step) texts.push(reply.toString('latin1', bounds[i], bounds[i + step]));
+  return [type, count, ...texts.sort()];
+}
+
+/** The keys that a whole SCAN gives. */
+async function walk(wire: Wire): Promise<string[]> {
+  const keys = new Set<string>();
+  let cursor = '0';
+  do {
+    const words = (await wire.ask('SCAN', cursor, 'COUNT', '40')).toString('latin1').split('\r\n');
+    cursor = words[2];
+    for (let i = 5; i < words.length; i += 2) keys.add(words[i]);
+  } while (cursor !== '0');
+  return [...keys].sort();
+}
+
+/** Commands over few keys, so that they meet each other's values, types and expiries. */
+function sequence(maxLength: number): fc.Arbitrary<Argument[][]> {
+  const key = fc.constantFrom<Argument[]>('a', 'b', 'c', 'd', '', Buffer.from([0, 13, 10, 255]));
+  const integer = fc.integer({ min: -20, max: 20 }).map(String);
+  const word = fc.oneof(fc.constantFrom('', 'x', 'y', 'z'), fc.string({ maxLength: 40 }), integer);
+  const text = fc.oneof(
+    word,
+    fc.integer({ min: 0, max: 5000 }).map((size) => 'v'.repeat(size)),
+  );
+  const of = (name: string, ...args: fc.Arbitrary<Argument | readonly Argument[]>[]) =>
+    fc.tuple(...args).map((parts) => [name, ...parts.flat()] as Argument[]);
+  const keys = fc.array(key, { minLength: 1, maxLength: 5 });
+  const pairs = fc.array(fc.tuple(key, text), { minLength: 1, maxLength: 4 }).map((list) => list.flat());
+  const command = fc.oneof(
+    of('GET', key),
+    of('GET', key),
+    of('SET', key, text),
+    of('SET', key, text, fc.constantFrom(['NX'], ['XX'], ['GET'], ['EX', '1000'], ['NONSENSE'])),
+    of('MGET', keys),
+    of('MSET', pairs),
+    of('MSETNX', pairs),
+    of('DEL', keys),
+    of('EXISTS', keys),
+    of('UNLINK', key),
+    of('INCRBY', key, integer),
+    of('APPEND', key, word),
+    of('STRLEN', key),
+    of('GETRANGE', key, integer, integer),
+    of('SETRANGE', key, integer, word),
+    of('HSET', key, word, word),
+    of('HGETALL', key),
+    of('HGET', key, word),
+    of('HDEL', key, word),
+    of('RPUSH', key, word, word),
+    of('LPOP', key),
+    of('LRANGE', key, integer, integer),
+    of('LLEN', key),
+    of('RPOPLPUSH', key, key),
+    of('SADD', key, integer),
+    of('SREM', key, integer),
+    of('SMEMBERS', key),
+    of('SINTER', keys),
+    of('SUNIONSTORE', key, keys),
+    of('ZADD', key, integer, word),
+    of('ZINCRBY', key, integer, word),
+    of('ZREVRANGE', key, integer, integer, fc.constant('WITHSCORES')),
+    of('ZSCORE', key, word),
+    of('TYPE', key),
+    of('RENAME', key, key),
+    of('COPY', key, key),
+    of('PERSIST', key),
+    of('EXPIREAT', key, fc.constantFrom('1', '4000000000')),
+    of('EXPIRETIME', key),
+    of('OBJECT', fc.constant('ENCODING'), key),
+    of('EVAL', fc.constant("return redis.call('GET', KEYS[1])"), fc.constant('1'), key),
+    of('EVAL', fc.constant("return redis.call('SET', KEYS[1], ARGV[1])"), fc.constant('1'), key, word),
+    of('SELECT', fc.constantFrom('0', '0', '1')),
+    of('DBSIZE'),
+    of('FLUSHDB'),
+    of('PING', word),
+    of('CLIENT', fc.constant('GETNAME')),
+    of('GET', key, key),
+    of('NONSENSE', word),
+    of('OBJECT', word, key),
+  );
+  return fc.array(command, { minLength: 1, maxLength, size: 'max' });
+}
