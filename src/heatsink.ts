@@ -103,7 +103,7 @@ async function start(config: Config, log: Logger, onClose: OnClose): Promise<Omi
   const admin = config.admin === null ? null : await startAdmin(source, config.admin, log);
   onClose(() => admin?.close());
   await untilAnswered(() => discovery.refresh(), log);
-  let table = CommandTable.from(await control.call('COMMAND'));
+  let table = await readTable(control);
   const facts = await readFacts(control, kind === 'cluster');
 
   const flights = new Flights();
@@ -127,11 +127,10 @@ async function start(config: Config, log: Logger, onClose: OnClose): Promise<Omi
     counters,
     facts,
     table: () => table,
-    async askKeys(args) {
+    async askKeys(args, known) {
       const keys = await readKeys(control, args);
-      // The server knows it: a module that was loaded since, or another server than at the start.
-      if (keys.length > 0)
-        table = CommandTable.from(await control.call('COMMAND').catch(() => null)) ?? table;
+      // The server knows a command that the table does not: a module that was loaded since, or another server.
+      if (keys.length > 0 && !known) table = await readTable(control).catch(() => table);
       return keys;
     },
     maxPipeline: config.client.maxPipeline,
@@ -154,6 +153,10 @@ async function start(config: Config, log: Logger, onClose: OnClose): Promise<Omi
     notReady = () => ['heatsink is shutting down'];
   });
   return { address: listener.address, adminAddress: admin?.address ?? null };
+}
+
+async function readTable(control: Control): Promise<CommandTable> {
+  return CommandTable.from(await control.call('COMMAND'));
 }
 
 /** The configured upstream, or a private redis-server that lives as long as heatsink. */

@@ -61,8 +61,8 @@ export interface PipelineParts {
   readonly facts: ServerFacts;
   /** The upstream's commands; another object after they were read again. */
   readonly table: () => CommandTable;
-  /** Asks the upstream which arguments of a request are keys. */
-  readonly askKeys: (args: Buffer[]) => Promise<number[]>;
+  /** Asks the upstream which arguments of a request are keys; never rejects. `known`: the command is in the table. */
+  readonly askKeys: (args: Buffer[], known: boolean) => Promise<number[]>;
   readonly maxPipeline: number;
   readonly firstDb: number;
 }
@@ -376,7 +376,7 @@ export class Pipeline {
     if (asked === null) {
       session.asking = true;
       const args = Array.from({ length: frame.argc }, (_, i) => Buffer.from(argument(frame, i)));
-      this.#on.askKeys(args).then((positions) => {
+      this.#on.askKeys(args, command !== null).then((positions) => {
         session.asking = false;
         session.askedKeys = positions;
         session.release();

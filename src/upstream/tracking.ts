@@ -44,7 +44,11 @@ export interface TrackerOptions {
 
 export type TrackingState = 'connecting' | 'on' | 'refused' | 'closed';
 
-const RETRY_AFTER = 1000;
+/** Until lost connections are opened again, in milliseconds; doubles up to the last. */
+const RETRY_FIRST = 50;
+const RETRY_LAST = 1000;
+/** Until a server that refused is asked again: somebody may have changed its ACL. */
+const REFUSED_RETRY = 30_000;
 const INVALIDATE = Buffer.from('$10\r\ninvalidate\r\n');
 
 export class Tracker {
@@ -60,6 +64,7 @@ export class Tracker {
   #clientId = '';
   #timer: NodeJS.Timeout | undefined;
   #probeWaits = false;
+  #retryAfter = RETRY_FIRST;
 
   constructor(options: TrackerOptions) {
     this.#options = options;
@@ -108,6 +113,7 @@ export class Tracker {
         opened: (replies) => {
           this.#clientId = String(replies.at(-2)).slice(1, -2);
           this.state = 'on';
+          this.#retryAfter = RETRY_FIRST;
           this.#probe(lane);
         },
         lost: (reason) => this.#lost(lane, reason),
@@ -144,11 +150,12 @@ export class Tracker {
     this.void('loss');
     this.proof.until = Number.NEGATIVE_INFINITY;
     if (this.state === 'closed') return;
-    const refused = /^(ERR|NOPERM|NOPROTO)/.test(reason);
+    const refused = /^(NOPERM|NOPROTO|ERR unknown)/i.test(reason);
     this.state = refused ? 'refused' : 'connecting';
     if (refused) this.#options.refused(reason);
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#open(), refused ? RETRY_AFTER * 30 : RETRY_AFTER / 10).unref();
+    this.#retryAfter = Math.min(this.#retryAfter * 2, RETRY_LAST);
+    this.#timer = setTimeout(() => this.#open(), refused ? REFUSED_RETRY : this.#retryAfter).unref();
   }
 
   /**
