@@ -28,7 +28,7 @@ import { discoverCluster, discoverStandalone } from './upstream/discover.ts';
 import { startEmbeddedRedis } from './upstream/embedded.ts';
 import { watchHealth } from './upstream/health.ts';
 import type { UpstreamNode } from './upstream/node.ts';
-import { keyInSlots } from './upstream/slot.ts';
+import { keyInSlots, slotOf } from './upstream/slot.ts';
 import { Topology } from './upstream/topology.ts';
 
 export interface Heatsink {
@@ -174,9 +174,17 @@ function track(
   config: Config,
   log: Logger,
 ): void {
+  let probe: string | null = null;
+  const owned = (slot: number) => topology.slotOwner(slot) === node;
   node.track({
     maxStaleness: config.tier.maxStaleness,
-    probeKey: () => keyInSlots('heatsink:probe', (slot) => topology.slotOwner(slot) === node),
+    probeKey() {
+      // The same key for as long as the node owns it: looking for one takes a while when it owns few slots.
+      if (probe === null || !owned(slotOf(Buffer.from(probe), 0, probe.length))) {
+        probe = keyInSlots('heatsink:probe', owned);
+      }
+      return probe;
+    },
     invalidated: (buf, start, end) => invalidation.keyChanged(buf, start, end),
     voided: (proof, why) => invalidation.voided(proof, why),
     refused: (reason) =>

@@ -41,13 +41,15 @@ export function connectSocket(to: { host: string; port: number }, onBytes: OnByt
 /** The same through public events alone: one copy more per chunk. */
 export function readByEvents(socket: Socket, onBytes: OnBytes): Socket {
   socket.setNoDelay(true);
-  return socket.on('data', (chunk: Buffer) => {
+  socket.on('data', (chunk: Buffer) => {
     for (let at = 0; at < chunk.length && !socket.destroyed; at += READ_SIZE) {
       const size = Math.min(READ_SIZE, chunk.length - at);
       chunk.copy(READ_AREA, 0, at, at + size);
       onBytes(size);
     }
   });
+  // It was accepted paused, and a listener alone does not change that.
+  return socket.resume();
 }
 
 function intoReadArea(onBytes: OnBytes): OnReadOpts {
