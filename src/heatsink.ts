@@ -24,7 +24,7 @@ import { Scatter } from './proxy/scatter.ts';
 import { Writes } from './proxy/writes.ts';
 import { Control } from './upstream/control.ts';
 import { readFacts, readKeys } from './upstream/describe.ts';
-import { discoverCluster, discoverStandalone } from './upstream/discover.ts';
+import { type Discovery, discoverCluster, discoverStandalone } from './upstream/discover.ts';
 import { startEmbeddedRedis } from './upstream/embedded.ts';
 import { watchHealth } from './upstream/health.ts';
 import type { UpstreamNode } from './upstream/node.ts';
@@ -84,7 +84,7 @@ async function start(config: Config, log: Logger, onClose: OnClose): Promise<Omi
   const tracks = config.tier.enabled && rules.use('tracked');
   topology.onMoved = (moved) => invalidation.slotsMoved(moved);
   topology.onNode = (node) => {
-    if (tracks) track(node, topology, invalidation, config, log);
+    if (tracks) track(node, topology, discovery, invalidation, config, log);
   };
 
   let pipeline: Pipeline | null = null;
@@ -109,8 +109,8 @@ async function start(config: Config, log: Logger, onClose: OnClose): Promise<Omi
   const flights = new Flights();
   const writes = new Writes(versions, tier, counters);
   const redirects = new Redirects({ topology, discovery, counters });
-  const { ttl, untrackedTtl } = config.tier;
-  const fills = new Fills({ tier, versions, topology, counters, ttl, untrackedTtl, db });
+  const { ttl, maxStaleness, untrackedTtl } = config.tier;
+  const fills = new Fills({ tier, versions, topology, counters, ttl, maxStaleness, untrackedTtl, db });
   const answers = new Answers({ tier, flights, detector, topology, redirects, fills, writes, counters });
   pipeline = new Pipeline({
     tier,
@@ -130,7 +130,7 @@ async function start(config: Config, log: Logger, onClose: OnClose): Promise<Omi
     async askKeys(args, known) {
       const keys = await readKeys(control, args);
       // The server knows a command that the table does not: a module that was loaded since, or another server.
-      if (keys.length > 0 && !known) table = await readTable(control).catch(() => table);
+      if (keys !== null && !known) table = await readTable(control).catch(() => table);
       return keys;
     },
     maxPipeline: config.client.maxPipeline,
@@ -170,6 +170,7 @@ async function findUpstream(config: Config, log: Logger, onClose: OnClose): Prom
 function track(
   node: UpstreamNode,
   topology: Topology,
+  discovery: Discovery,
   invalidation: Invalidation,
   config: Config,
   log: Logger,
@@ -187,6 +188,7 @@ function track(
     },
     invalidated: (buf, start, end) => invalidation.keyChanged(buf, start, end),
     voided: (proof, why) => invalidation.voided(proof, why),
+    misrouted: () => discovery.refreshSoon(),
     refused: (reason) =>
       log.warn(
         { node: node.address, reason },

@@ -1,6 +1,9 @@
 // The admin server over real HTTP, with counters made up for the occasion.
 
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { request } from 'node:http';
+import { connect } from 'node:net';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { metricsPage } from '../src/admin/metrics-table.ts';
@@ -150,4 +153,55 @@ it('serves GET and HEAD of known paths only', async () => {
   expect([head.status, await head.text()]).toEqual([200, '']);
   expect((await get('/metrics', { method: 'POST' })).status).toBe(405);
   expect((await get('/nowhere')).status).toBe(404);
+});
+
+it('says what is wrong with an odd request target, and takes no host for a path', async () => {
+  const log: string[] = [];
+  const own = await startAdmin(
+    source,
+    { host: '127.0.0.1', port: 0 },
+    pino({}, { write: (line) => log.push(line) }),
+  );
+  const status = async (path: string) => {
+    // Not fetch: it would tidy the target up before it sends it.
+    const [host, port] = own.address.split(':');
+    const [response] = await once(request({ host, port, path }).end(), 'response');
+    response.resume();
+    return response.statusCode;
+  };
+  expect(await status('//')).toBe(404);
+  expect(await status('//metrics')).toBe(404);
+  expect(await status('http://[bad/')).toBe(400);
+  expect(await status(`http://${own.address}/healthz`)).toBe(200);
+  expect(log).toEqual([]);
+  await own.close();
+});
+
+it('closes at once, however many connections are idle or wait for an answer', async () => {
+  let asked = () => {};
+  const reached = new Promise<void>((resolve) => {
+    asked = resolve;
+  });
+  const stuck: AdminSource = {
+    ...source,
+    snapshot() {
+      asked();
+      return new Promise(() => {});
+    },
+  };
+  const own = await startAdmin(stuck, { host: '127.0.0.1', port: 0 }, pino({ level: 'silent' }));
+  const [host, port] = own.address.split(':');
+  const idle = connect(Number(port), host);
+  await once(idle, 'connect');
+  const waiting = fetch(`http://${own.address}/metrics`).then(
+    () => 'answered',
+    () => 'cut',
+  );
+  await reached;
+  const gone = once(idle, 'close');
+  const begun = performance.now();
+  await own.close();
+  expect(performance.now() - begun).toBeLessThan(1000);
+  expect(await waiting).toBe('cut');
+  await gone;
 });

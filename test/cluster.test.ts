@@ -40,6 +40,8 @@ async function fresh(): Promise<Wire> {
   return wire();
 }
 
+/** The default of tier.maxStaleness, in milliseconds. */
+const MAX_STALENESS = 1000;
 const KEYS = Array.from({ length: 30 }, (_, i) => `key:${i}`);
 const bulk = (value: string | null) => (value === null ? '$-1' : `$${value.length}\r\n${value}`);
 const array = (...items: string[]) => [`*${items.length}`, ...items].join('\r\n');
@@ -239,6 +241,36 @@ describe('a slot that moves', () => {
     const expected = [array(bulk('1'), bulk('2')), array(bulk('1'), bulk(null))];
     expect([early, ...(await Promise.all(replies))]).toEqual(['both wait', ...expected]);
     expect(await redirects('tryagain')).toBeGreaterThan(0);
+  });
+
+  it('does not leave a missing key behind that was kept as missing', async () => {
+    const client = await fresh();
+    const hits = async () => (await proxy.metrics()).sum('heatsink_requests_total', { outcome: 'tier_hit' });
+    const before = await hits();
+    await waitFor(async () => {
+      for (let i = 0; i < 100; i++) expect(await client.say('GET', '{missing}')).toBe('$-1');
+      return (await hits()) > before;
+    });
+    // The old owner has nothing to tell: it never had the key and does not get it.
+    const move = await beginSlotMove(cluster, '{missing}');
+    await move.finish();
+    await move.target.call('SET', '{missing}', 'made');
+    const made = performance.now();
+    while ((await client.say('GET', '{missing}')) === '$-1' && performance.now() - made < 3000)
+      await sleep(5);
+    expect(performance.now() - made).toBeLessThan(MAX_STALENESS + 500);
+  });
+
+  it('is learnt on a timer too, before any client meets it', async () => {
+    const watching = await startProxy({ upstream: cluster.url, flags: { 'topology-interval': '100' } });
+    open.push(() => watching.close());
+    const move = await beginSlotMove(cluster, '{timer}');
+    await move.finish();
+    await sleep(400);
+    const client = new Wire(watching.port);
+    open.push(() => client.close());
+    expect(await client.say('SET', '{timer}', 'x')).toBe('+OK');
+    expect((await watching.metrics()).sum('heatsink_redirects_total')).toBe(0);
   });
 
   it('keeps the order of each client and loses and repeats nothing', async () => {

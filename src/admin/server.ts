@@ -61,7 +61,11 @@ export async function startAdmin(
       send(response, { status: 405, type: TEXT, body: 'only GET and HEAD are served\n' });
       return;
     }
-    send(response, await answer(new URL(request.url ?? '/', 'http://heatsink')));
+    const url = parseTarget(request.url ?? '/');
+    send(
+      response,
+      url === null ? { status: 400, type: TEXT, body: 'bad request target\n' } : await answer(url),
+    );
   }
 
   const server = createServer((request, response) => {
@@ -81,6 +85,15 @@ export async function startAdmin(
       });
     },
   };
+}
+
+/**
+ * The request target as a URL; null when it is none.
+ * https://www.rfc-editor.org/rfc/rfc9112#section-3.2
+ */
+function parseTarget(target: string): URL | null {
+  // Put together by hand, since against a base '//metrics' would be a host and not a path.
+  return URL.parse(target.startsWith('/') ? `http://heatsink${target}` : target, 'http://heatsink');
 }
 
 async function showTop(source: AdminSource, asked: string | null): Promise<Answer> {

@@ -14,6 +14,7 @@ import type { Topology } from '../upstream/topology.ts';
 import type { Fills } from './fills.ts';
 import type { Redirects } from './redirects.ts';
 import { NO_WRITE, type Request, recycle } from './request.ts';
+import type { Session } from './session.ts';
 import type { Writes } from './writes.ts';
 
 /** Redis Cluster's own words for a slot without owner. */
@@ -44,7 +45,11 @@ export class Answers implements CallOwner {
       const fill = request.fill;
       // Wherever it is sent on to, it does not come back over the tracked connection.
       request.fill = null;
-      if (redirects.follow(request, buf, start, end, request.space, clientOf(request))) return;
+      if (redirects.follow(request, buf, start, end, request.space, clientOf(request))) {
+        // Its client's writes must not overtake it on its way round.
+        if (request.session !== null && !request.shared) share(request.session, request);
+        return;
+      }
       request.fill = fill;
       counters[C.failed]++;
     }
@@ -57,7 +62,6 @@ export class Answers implements CallOwner {
     if (node !== null) {
       // The tracked connection broke, which is no reason to fail a read.
       request.fill = null;
-      request.repeats++;
       node.lane(request.space, clientOf(request)).resend(request);
       return;
     }
@@ -127,6 +131,12 @@ export function failure(reason: string, sent: boolean): Buffer {
       ? `ERR heatsink: the connection to ${reason} broke before the reply; the command may have been executed`
       : `ERR heatsink: cannot reach ${reason}; the command was not sent`,
   );
+}
+
+/** From now on the request travels apart from its client's others. */
+export function share(session: Session, request: Request): void {
+  request.shared = true;
+  session.shared++;
 }
 
 function clientOf(request: Request): number {

@@ -39,13 +39,15 @@ export interface FillOptions {
   readonly versions: Versions;
   readonly topology: Topology;
   readonly counters: Counters;
-  /** `tier.ttl` and `tier.untrackedTtl`, in milliseconds. */
+  /** `tier.ttl`, `tier.maxStaleness` and `tier.untrackedTtl`, in milliseconds. */
   readonly ttl: number;
+  readonly maxStaleness: number;
   readonly untrackedTtl: number;
   /** The database whose keys are tracked. */
   readonly db: number;
 }
 
+const MISSING = -2;
 /** For how long a key is not filled after a reply that was too large, in milliseconds. */
 const UNFIT_FOR = 1000;
 /** Entries that only time ends. */
@@ -98,7 +100,7 @@ export class Fills {
   publish(request: Request, fill: Fill, buf: Buffer, start: number, end: number): boolean {
     const { tier, versions, topology, counters } = this.#options;
     const { heat, proof, version, epoch } = fill;
-    const life = fill.pttl >= 0 ? Math.min(fill.pttl, fill.ttl) : fill.ttl;
+    const life = this.#life(fill);
     const deadline = fill.sentAt + life;
     const bytes = bytesOf(request);
     const kept =
@@ -128,6 +130,16 @@ export class Fills {
     if (end - start > tier.options.maxEntryBytes) heat.unfitUntil = clock.ms + UNFIT_FOR;
     counters[kept ? C.fillsKept : C.fillsDropped]++;
     return kept;
+  }
+
+  /**
+   * How long an entry may live. A key that is missing (PTTL -2) is never told of again once its slot has moved, and
+   * a hot one sends nobody to the old owner to find out: so in a cluster it lives no longer than a proof.
+   */
+  #life({ pttl, ttl, node }: Fill): number {
+    if (pttl >= 0) return Math.min(pttl, ttl);
+    const { topology, maxStaleness } = this.#options;
+    return pttl === MISSING && node !== null && topology.cluster ? Math.min(ttl, maxStaleness) : ttl;
   }
 }
 

@@ -51,10 +51,14 @@ export async function listen(at: { host: string; port: number }, pipeline: Pipel
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       const until = performance.now() + grace;
       for (const session of sessions) session.socket.pause();
-      while ([...sessions].some((session) => session.pending > 0) && performance.now() < until) {
-        await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL));
-      }
+      const wait = async (busy: () => boolean) => {
+        while (busy() && performance.now() < until)
+          await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL));
+      };
+      await wait(() => [...sessions].some((session) => session.pending > 0));
       for (const session of sessions) session.socket.destroySoon();
+      await wait(() => sessions.size > 0);
+      for (const session of sessions) session.socket.destroy();
       await closed;
     },
   };

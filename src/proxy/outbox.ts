@@ -18,6 +18,8 @@ export class Outbox {
   #runStart = 0;
   #runEnd = 0;
   readonly #counters: Counters;
+  /** Bytes that the socket had not taken after the last write. */
+  backlog = 0;
 
   constructor(counters: Counters) {
     this.#counters = counters;
@@ -58,8 +60,9 @@ export class Outbox {
     socket.write(buf.subarray(0, this.#length));
     this.#buf = null;
     this.#length = 0;
+    this.backlog = socket.writableLength;
     // Nearly always the kernel took it all at once; else the stream still reads from the buffer.
-    if (socket.writableLength === 0 && spares.length < SPARES) spares.push(buf);
+    if (this.backlog === 0 && spares.length < SPARES) spares.push(buf);
   }
 
   #copyRun(socket: Socket): void {
@@ -72,6 +75,7 @@ export class Outbox {
       if (this.#buf !== null) this.#write(socket, this.#buf);
       this.#counters[C.bytesOut] += size;
       socket.write(Buffer.from(run.subarray(this.#runStart, this.#runEnd)));
+      this.backlog = socket.writableLength;
       return;
     }
     this.#buf ??= spares.pop() ?? Buffer.allocUnsafeSlow(SIZE);

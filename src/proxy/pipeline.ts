@@ -35,7 +35,7 @@ import type { UpstreamNode } from '../upstream/node.ts';
 import { holdBytes } from '../upstream/outgoing.ts';
 import { slotOf } from '../upstream/slot.ts';
 import type { Topology } from '../upstream/topology.ts';
-import { type Answers, SLOT_UNSERVED } from './answers.ts';
+import { type Answers, SLOT_UNSERVED, share } from './answers.ts';
 import type { Fills } from './fills.ts';
 import { NO_WRITE, type Request, takeRequest, WRITES_ALL, WRITES_KEY, WRITES_KEYS } from './request.ts';
 import type { Scatter, ScatteredPart } from './scatter.ts';
@@ -61,8 +61,11 @@ export interface PipelineParts {
   readonly facts: ServerFacts;
   /** The upstream's commands; another object after they were read again. */
   readonly table: () => CommandTable;
-  /** Asks the upstream which arguments of a request are keys; never rejects. `known`: the command is in the table. */
-  readonly askKeys: (args: Buffer[], known: boolean) => Promise<number[]>;
+  /**
+   * Asks the upstream which arguments of a request are keys; null when it does not know the command. Never rejects.
+   * `known`: the command is in the table.
+   */
+  readonly askKeys: (args: Buffer[], known: boolean) => Promise<number[] | null>;
   readonly maxPipeline: number;
   readonly firstDb: number;
 }
@@ -215,8 +218,9 @@ export class Pipeline {
   #join(session: Session, flight: Flight, request: Request, buf: Buffer, start: number, end: number): void {
     this.counters[C.coalesced]++;
     let joined = flight;
-    if (flight.sent) {
-      if (flight.boarding === null) flight.boarding = this.#boarding(request, buf, start, end);
+    // One that is sent again is on the ground once more, but behind those who board already.
+    if (flight.sent || flight.boarding !== null) {
+      flight.boarding ??= this.#boarding(request, buf, start, end);
       joined = flight.boarding;
     }
     session.enqueue(request);
@@ -287,20 +291,23 @@ export class Pipeline {
   #keyless(session: Session, frame: RequestFrame, command: Command): boolean {
     const { nodes } = this.#on.topology;
     const { buf, start, end } = frame;
-    const request = takeRequest(this.answers);
-    request.space = session.space;
-    const writes = command.isWrite ? WRITES_ALL : NO_WRITE;
     const { requestPolicy } = command;
     const everywhere =
       requestPolicy === 'all_nodes' || requestPolicy === 'all_shards' || command.name === 'randomkey';
-    if (everywhere && nodes.length > 1) {
+    const asked = everywhere ? nodes : [nodes[session.id % nodes.length]];
+    const lanes = asked.map((node) => node.lane(session.space, session.id));
+    const full = lanes.find((lane) => lane.congested);
+    if (full !== undefined) return wait(session, full);
+    const request = takeRequest(this.answers);
+    request.space = session.space;
+    const writes = command.isWrite ? WRITES_ALL : NO_WRITE;
+    if (lanes.length > 1) {
       const bytes = Buffer.from(buf.subarray(start, end));
       const parts = nodes.map((node) => ({ node, request: bytes, positions: [] }));
       this.#scatter(session, command, request, parts, writes);
       return true;
     }
-    const lane = nodes[session.id % nodes.length].lane(session.space, session.id);
-    this.#send(session, frame, command, request, lane, writes);
+    this.#send(session, frame, command, request, lanes[0], writes);
     return true;
   }
 
@@ -378,13 +385,13 @@ export class Pipeline {
       const args = Array.from({ length: frame.argc }, (_, i) => Buffer.from(argument(frame, i)));
       this.#on.askKeys(args, command !== null).then((positions) => {
         session.asking = false;
-        session.askedKeys = positions;
+        session.askedKeys = positions ?? NOWHERE;
         session.release();
       });
       return false;
     }
     session.askedKeys = null;
-    const known = command ?? UNKNOWN;
+    const known = asked === NOWHERE ? NO_COMMAND : (command ?? UNKNOWN);
     this.#keys.count = 0;
     for (const position of asked) this.#keys.push(position);
     if (asked.length === 0) return this.#keyless(session, frame, known);
@@ -413,14 +420,13 @@ const UNKNOWN: Command = {
   refusal: '',
 };
 
+/** What no server knows changes nothing. */
+const NO_COMMAND: Command = { ...UNKNOWN, isWrite: false };
+const NOWHERE: readonly number[] = [];
+
 function wait(session: Session, lane: Lane): false {
   lane.onDrain(() => session.release());
   return false;
-}
-
-function share(session: Session, request: Request): void {
-  request.shared = true;
-  session.shared++;
 }
 
 function keyOf(request: Request, buf: Buffer, start: number): Buffer {

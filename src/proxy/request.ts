@@ -34,6 +34,11 @@ export class Request extends Flight {
   /** Whether its reply may go into the tier if it is sent while its key is hot. */
   mayFill = false;
   fill: Fill | null = null;
+
+  /** Not behind a write of its own client that may have been executed: the read would see what came after it. */
+  override get mayRepeat(): boolean {
+    return this.repeatable && (this.session === null || this.session.writing === 0);
+  }
 }
 
 const pool: Request[] = [];

@@ -51,11 +51,25 @@ export class Scatter {
         },
         failed: (call, reason, sent) => arrived(call, index, failure(reason, sent)),
       };
-      const call = new Call(owner);
+      const call = new Part(owner, request);
       call.repeatable = command.isRead;
       this.#counters[command.isWrite ? C.sentWrite : C.sentRead]++;
       part.node.lane(request.space, clientId).send(call, part.request, 0, part.request.length);
     });
+  }
+}
+
+/** May be sent again when the whole request may. */
+class Part extends Call {
+  readonly #whole: Request;
+
+  constructor(owner: CallOwner, whole: Request) {
+    super(owner);
+    this.#whole = whole;
+  }
+
+  override get mayRepeat(): boolean {
+    return this.repeatable && (this.#whole.session === null || this.#whole.session.writing === 0);
   }
 }
 

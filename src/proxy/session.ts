@@ -150,7 +150,8 @@ export class Session implements ClientState {
   settle(): void {
     if (this.closed) return;
     this.#outbox.flush(this.socket);
-    this.#blocked = this.socket.writableLength > SLOW_CLIENT;
+    this.#outbox.backlog = this.socket.writableLength;
+    this.#blocked = this.#outbox.backlog > SLOW_CLIENT;
     if (this.held && !this.#blocked && this.pending <= this.#pipeline.maxPipeline >> 1) this.release();
     if ((this.closing || this.#ended) && this.pending === 0 && !this.held) this.socket.destroySoon();
   }
@@ -159,6 +160,7 @@ export class Session implements ClientState {
   release(): void {
     if (!this.held || this.closed) return;
     this.held = false;
+    clock.tick();
     this.socket.resume();
     if (this.#input.resume()) this.#serve();
   }
@@ -204,6 +206,7 @@ export class Session implements ClientState {
     let needed = 0;
     pipeline.chunkBegun();
     while (pos < end && !this.closing) {
+      this.#blocked ||= this.#outbox.backlog > SLOW_CLIENT;
       if (this.pending >= pipeline.maxPipeline || this.#blocked) {
         this.held = true;
         break;
@@ -232,6 +235,6 @@ export class Session implements ClientState {
     else input.keep(pos, needed);
     if (!this.#outbox.empty) this.#outbox.flush(this.socket);
     if (this.socket.writableLength > SLOW_CLIENT) this.#blocked = true;
-    if (this.closing && this.pending === 0) this.socket.destroySoon();
+    if ((this.closing || this.#ended) && this.pending === 0 && !this.held) this.socket.destroySoon();
   }
 }

@@ -11,6 +11,9 @@ export const BULK_MAX = 512 * 1024 * 1024;
 /** The most arguments of one request. */
 export const ARGS_MAX = 1024 * 1024;
 
+/** The most bytes of one request: Redis's `client-query-buffer-limit`. */
+export const REQUEST_MAX = 1024 * 1024 * 1024;
+
 export const INCOMPLETE = 0;
 export const COMPLETE = 1;
 export const INVALID = -1;
@@ -129,6 +132,7 @@ export class RequestFrame {
       }
       // Redis takes any two bytes behind a bulk string for its line end, and so must we: another reading of
       // the same bytes would let one request hide in another.
+      if (at + length - start > REQUEST_MAX) return this.#invalid('too big request');
       if (at + length + 2 > end) {
         this.#pause(found, bulk - start, at + length + 2 - start);
         return INCOMPLETE;

@@ -5,6 +5,10 @@
 import { connect, type NetConnectOpts, type OnReadOpts, Socket, type SocketConstructorOpts } from 'node:net';
 import { READ_AREA, READ_SIZE } from './input.ts';
 
+/** Silence after which TCP asks whether the other side is still there, in milliseconds; 300 s is Redis's own. */
+const CLIENT_KEEPALIVE = 300_000;
+const SERVER_KEEPALIVE = 15_000;
+
 /** Gets the number of bytes that now lie in READ_AREA. */
 export type OnBytes = (size: number) => void;
 
@@ -25,6 +29,7 @@ export function adoptSocket(accepted: Socket, onBytes: OnBytes): Socket {
   const options = { handle, allowHalfOpen: true, onread: intoReadArea(onBytes) };
   const socket = new Socket(options as SocketConstructorOpts);
   socket.setNoDelay(true);
+  socket.setKeepAlive(true, CLIENT_KEEPALIVE);
   return socket.resume();
 }
 
@@ -33,6 +38,8 @@ export function connectSocket(to: { host: string; port: number }, onBytes: OnByt
   const options: NetConnectOpts & { onread: OnReadOpts } = {
     ...to,
     noDelay: true,
+    keepAlive: true,
+    keepAliveInitialDelay: SERVER_KEEPALIVE,
     onread: intoReadArea(onBytes),
   };
   return connect(options);
@@ -41,6 +48,7 @@ export function connectSocket(to: { host: string; port: number }, onBytes: OnByt
 /** The same through public events alone: one copy more per chunk. */
 export function readByEvents(socket: Socket, onBytes: OnBytes): Socket {
   socket.setNoDelay(true);
+  socket.setKeepAlive(true, CLIENT_KEEPALIVE);
   socket.on('data', (chunk: Buffer) => {
     for (let at = 0; at < chunk.length && !socket.destroyed; at += READ_SIZE) {
       const size = Math.min(READ_SIZE, chunk.length - at);

@@ -36,6 +36,11 @@ export class Call {
     this.owner = owner;
   }
 
+  /** Whether it may be sent again now that its connection broke. */
+  get mayRepeat(): boolean {
+    return this.repeatable;
+  }
+
   /** Whether its bytes have left for the socket. */
   get sent(): boolean {
     return this.lane !== null && this.lane.writes > this.writeNumber;

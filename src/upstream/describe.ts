@@ -22,12 +22,17 @@ export async function readFacts(control: Control, cluster: boolean): Promise<Ups
 }
 
 /**
- * The arguments of a request that are keys, by COMMAND GETKEYS; none when the server does not know the command,
- * finds no keys in it, or cannot be reached. https://redis.io/docs/latest/commands/command-getkeys/
+ * The arguments of a request that are keys, by COMMAND GETKEYS; none when the server finds no keys in it, null when
+ * it does not know the command or cannot be reached. https://redis.io/docs/latest/commands/command-getkeys/
  */
-export async function readKeys(control: Control, args: Buffer[]): Promise<number[]> {
-  const keys = await control.callBuffer('COMMAND', 'GETKEYS', ...args).catch(() => []);
-  if (!Array.isArray(keys)) return [];
+export async function readKeys(control: Control, args: Buffer[]): Promise<number[] | null> {
+  let keys: unknown;
+  try {
+    keys = await control.callBuffer('COMMAND', 'GETKEYS', ...args);
+  } catch (error) {
+    return (error as Error).message.startsWith('ERR The command has no key') ? [] : null;
+  }
+  if (!Array.isArray(keys)) return null;
   const positions: number[] = [];
   for (const key of keys as Buffer[]) {
     const position = args.findIndex((arg, i) => i > 0 && !positions.includes(i) && arg.equals(key));

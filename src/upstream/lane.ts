@@ -14,6 +14,7 @@ import { type Flushable, flushAtTurnEnd } from './turn.ts';
 
 /** Unsent bytes past which a lane asks its clients to wait. */
 const HIGH_WATER = 1024 * 1024;
+const UNHEEDED = { replied: releaseBytes, failed: releaseBytes };
 /** How often a read is sent again after its connection broke. */
 const READ_REPEATS = 1;
 /** How long a lane refuses calls after a connection could not be made, in milliseconds; doubles up to the last. */
@@ -27,6 +28,8 @@ export interface LaneOptions {
   readonly connectTimeout: number;
   /** Requests that open the connection; an error reply to one of them closes it. */
   readonly handshake: readonly Buffer[];
+  /** A request that follows it, whose reply does not matter: not every user may name a connection. */
+  readonly introduction: Buffer;
   readonly counters: Counters;
   /** After all replies of one chunk were given out: time to write to clients. */
   readonly chunkDone: () => void;
@@ -53,6 +56,7 @@ export class Lane implements Flushable {
   #head: Call | null = null;
   #tail: Call | null = null;
   #waiting: Call[] = [];
+  #waitingBytes = 0;
   #dirty = false;
   #input = new Input();
   #frame = new ReplyFrame();
@@ -92,7 +96,9 @@ export class Lane implements Flushable {
 
   /** Whether its socket takes no more for now: feed it again after `onDrain`. */
   get congested(): boolean {
-    return this.#socket !== null && this.#socket.writableLength > HIGH_WATER;
+    return (
+      this.#waitingBytes > HIGH_WATER || (this.#socket !== null && this.#socket.writableLength > HIGH_WATER)
+    );
   }
 
   onDrain(resume: () => void): void {
@@ -174,6 +180,7 @@ export class Lane implements Flushable {
     call.lane = null;
     holdBytes(call, buf, start, end);
     this.#waiting.push(call);
+    this.#waitingBytes += call.length;
     if (this.state === 'closed' || (this.state === 'idle' && clock.tick() < this.#refuseUntil)) {
       // Not within `send`: its caller has not finished with the call yet.
       queueMicrotask(() => this.#failWaiting(this.#lastError));
@@ -197,7 +204,12 @@ export class Lane implements Flushable {
       },
       failed: () => {},
     };
-    for (const _ of handshake) this.#enqueue(new Call(owner));
+    clock.tick();
+    for (const _ of handshake) {
+      const call = new Call(owner);
+      call.begunAt = clock.us;
+      this.#enqueue(call);
+    }
     this.#socket?.write(Buffer.concat(handshake));
     if (handshake.length === 0) this.#up(timer, replies);
   }
@@ -209,13 +221,17 @@ export class Lane implements Flushable {
     this.#lastError = '';
     // First, so that what it sends comes before any waiting call.
     this.options.opened?.(replies);
+    const { introduction } = this.options;
+    this.#append(new Call(UNHEEDED), introduction, 0, introduction.length);
     const waiting = this.#waiting;
     this.#waiting = [];
+    this.#waitingBytes = 0;
     for (const call of waiting) {
       const chunk = call.chunk as Chunk;
       this.#append(call, chunk.buf, call.offset, call.offset + call.length);
       this.seal();
     }
+    this.#drained();
   }
 
   #read(size: number): void {
@@ -290,6 +306,7 @@ export class Lane implements Flushable {
           this.options.counters[C.retried]++;
         }
         this.#waiting.push(call);
+        this.#waitingBytes += call.length;
       } else {
         call.owner.failed(call, `${this.#address} (${reason})`, sent);
       }
@@ -306,7 +323,9 @@ export class Lane implements Flushable {
   #failWaiting(reason: string): void {
     const waiting = this.#waiting;
     this.#waiting = [];
+    this.#waitingBytes = 0;
     for (const call of waiting) call.owner.failed(call, `${this.#address} (${reason})`, false);
+    this.#drained();
     this.options.chunkDone();
   }
 
@@ -318,5 +337,5 @@ export class Lane implements Flushable {
 }
 
 function mayRepeat(call: Call): boolean {
-  return call.repeatable && call.repeats < READ_REPEATS;
+  return call.mayRepeat && call.repeats < READ_REPEATS;
 }

@@ -5,6 +5,8 @@ import { encodeRequest, type Protocol } from '../resp3/encode.ts';
 import { Lane, type LaneOptions } from './lane.ts';
 import { Tracker, type TrackerOptions } from './tracking.ts';
 
+const NAME = encodeRequest(['CLIENT', 'SETNAME', 'heatsink']);
+
 /** Who heatsink is to the upstream, and how it talks to it. */
 export interface LinkOptions {
   readonly username?: string | undefined;
@@ -67,6 +69,11 @@ export class UpstreamNode {
     this.tracker = null;
   }
 
+  /** Ends the connections on which calls wait. */
+  abandon(reason: string): void {
+    for (const lane of this.#allLanes()) if (lane.pending > 0) lane.breakUp(reason);
+  }
+
   close(): void {
     this.tracker?.close();
     for (const lane of this.#allLanes()) lane.close();
@@ -93,7 +100,6 @@ export class UpstreamNode {
     } else if (password !== undefined) {
       first.push(encodeRequest(username === 'default' ? ['AUTH', password] : ['AUTH', username, password]));
     }
-    first.push(encodeRequest(['CLIENT', 'SETNAME', 'heatsink']));
     if (db !== 0) first.push(encodeRequest(['SELECT', db]));
     const { host, port } = this;
     return {
@@ -102,6 +108,7 @@ export class UpstreamNode {
       connectTimeout,
       counters,
       chunkDone,
+      introduction: NAME,
       handshake: [...first, ...handshake],
       repeatReads: true,
     };

@@ -95,7 +95,14 @@ export class Topology {
     this.nodes = this.#met.filter((_, index) => owning.has(index));
     for (const node of this.nodes) if (!before.includes(node)) this.onNode(node);
     if (!first) this.onMoved(moved);
-    // A primary that owns nothing any more vouches for nothing. Its lanes end by themselves with the server.
-    for (const node of before) if (!this.nodes.includes(node)) node.untrack();
+    for (const node of before) if (!this.nodes.includes(node)) this.#dismiss(node);
+  }
+
+  /** A primary that owns nothing any more vouches for nothing; and if it is gone, its calls must not wait for it. */
+  #dismiss(node: UpstreamNode): void {
+    node.untrack();
+    setTimeout(() => {
+      if (!this.nodes.includes(node)) node.abandon('the node owns no slot any more');
+    }, this.#link.connectTimeout).unref();
   }
 }

@@ -40,10 +40,14 @@ export interface TrackerOptions {
   /** All that was filled on this proof is void: the node was flushed, or a tracked connection was lost. */
   readonly voided: (proof: Proof, why: 'flush' | 'loss') => void;
   readonly refused: (words: string) => void;
+  /** The node refuses the probe's key: perhaps it does not own the slot any more. */
+  readonly misrouted: () => void;
 }
 
 export type TrackingState = 'connecting' | 'on' | 'refused' | 'closed';
 
+/** A tracked connection that leaves the probe unanswered for so many times `maxStaleness` is given up. */
+const SILENCE = 4;
 /** Until lost connections are opened again, in milliseconds; doubles up to the last. */
 const RETRY_FIRST = 50;
 const RETRY_LAST = 1000;
@@ -63,7 +67,8 @@ export class Tracker {
   #redirectedUp = false;
   #clientId = '';
   #timer: NodeJS.Timeout | undefined;
-  #probeWaits = false;
+  /** `clock.ms` of the probe that has no answer yet, or null. */
+  #probeSentAt: number | null = null;
   #retryAfter = RETRY_FIRST;
 
   constructor(options: TrackerOptions) {
@@ -166,23 +171,29 @@ export class Tracker {
     clearTimeout(this.#timer);
     if (lane !== this.#pushes) return;
     this.#timer = setTimeout(() => this.#probe(lane), this.#options.maxStaleness / 4).unref();
-    const key = this.#probeWaits ? null : this.#options.probeKey();
-    if (key === null) return;
     const sentAt = clock.tick();
+    if (this.#probeSentAt !== null) {
+      if (sentAt - this.#probeSentAt > this.#options.maxStaleness * SILENCE)
+        lane.breakUp('no answer to the probe');
+      return;
+    }
+    const key = this.#options.probeKey();
+    if (key === null) return;
     const done = (call: Call): void => {
       releaseBytes(call);
-      this.#probeWaits = false;
+      this.#probeSentAt = null;
     };
     const call = new Call({
       replied: (_, buf, start) => {
         done(call);
+        if (buf[start] === TYPE.error) this.#options.misrouted();
         if (buf[start] !== TYPE.integer || lane !== this.#pushes) return;
         this.provenAt = sentAt;
         this.proof.until = sentAt + this.#options.maxStaleness;
       },
       failed: done,
     });
-    this.#probeWaits = true;
+    this.#probeSentAt = sentAt;
     this.#options.counters[C.sentProbe]++;
     const request = encodeRequest(['EXISTS', key]);
     lane.send(call, request, 0, request.length);

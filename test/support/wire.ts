@@ -102,9 +102,11 @@ export class Wire {
 
   /** Everything until the other side closes. */
   async rest(): Promise<Buffer> {
-    while (!this.closed) await this.#more('the connection is open');
-    this.#gather();
-    return this.#input;
+    for (;;) {
+      this.#gather();
+      if (this.closed) return this.#input;
+      await this.#more('the connection is open');
+    }
   }
 
   /** Says that nothing more will be sent. */
