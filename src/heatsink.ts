@@ -21,6 +21,7 @@ import { listen } from './proxy/listener.ts';
 import { Pipeline } from './proxy/pipeline.ts';
 import { Redirects } from './proxy/redirects.ts';
 import { Scatter } from './proxy/scatter.ts';
+import { SharedReads } from './proxy/shared-reads.ts';
 import { Writes } from './proxy/writes.ts';
 import { Control } from './upstream/control.ts';
 import { readFacts, readKeys } from './upstream/describe.ts';
@@ -112,15 +113,14 @@ async function start(config: Config, log: Logger, onClose: OnClose): Promise<Omi
   const { ttl, maxStaleness, untrackedTtl } = config.tier;
   const fills = new Fills({ tier, versions, topology, counters, ttl, maxStaleness, untrackedTtl, db });
   const answers = new Answers({ tier, flights, detector, topology, redirects, fills, writes, counters });
+  const tierOn = config.tier.enabled;
   pipeline = new Pipeline({
     tier,
-    tierOn: config.tier.enabled,
-    versions,
+    tierOn,
     rules,
-    flights,
     detector,
     topology,
-    fills,
+    reads: new SharedReads({ flights, fills, versions, answers, counters, tierOn }),
     writes,
     answers,
     scatter: new Scatter(redirects, answers, counters),

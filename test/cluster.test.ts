@@ -1,18 +1,10 @@
 // A Redis Cluster of three masters behind one port, to clients that know of no cluster.
 
-import { execFile } from 'node:child_process';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { promisify } from 'node:util';
-import { Redis } from 'ioredis';
-import { Redis as Valkey } from 'iovalkey';
-import { createClient } from 'redis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type RunningProxy, startProxy } from './support/heatsink.ts';
-import { type Cluster, startCluster, waitFor } from './support/redis.ts';
-import { beginSlotMove } from './support/slot-move.ts';
+import { type Cluster, startCluster } from './support/redis.ts';
 import { Wire } from './support/wire.ts';
 
-const run = promisify(execFile);
 const open: (() => unknown)[] = [];
 let cluster: Cluster;
 let proxy: RunningProxy;
@@ -20,7 +12,7 @@ let proxy: RunningProxy;
 beforeAll(async () => {
   cluster = await startCluster({ masters: 3 });
   open.push(() => cluster.stop());
-  proxy = await startProxy({ upstream: cluster.url, flags: { 'hot-threshold': '50' } });
+  proxy = await startProxy({ upstream: cluster.url });
   open.push(() => proxy.close());
 });
 
@@ -40,8 +32,6 @@ async function fresh(): Promise<Wire> {
   return wire();
 }
 
-/** The default of tier.maxStaleness, in milliseconds. */
-const MAX_STALENESS = 1000;
 const KEYS = Array.from({ length: 30 }, (_, i) => `key:${i}`);
 const bulk = (value: string | null) => (value === null ? '$-1' : `$${value.length}\r\n${value}`);
 const array = (...items: string[]) => [`*${items.length}`, ...items].join('\r\n');
@@ -193,181 +183,5 @@ describe('what is not served', () => {
       expect(reply.toString()).toBe((await direct.ask(...args)).toString());
       expect(pong.toString()).toBe('+PONG\r\n');
     }
-  });
-});
-
-describe('a slot that moves', () => {
-  const redirects = async (kind: string) => (await proxy.metrics()).sum('heatsink_redirects_total', { kind });
-
-  it('is followed without a word to the client, key by key', async () => {
-    const client = await fresh();
-    const keys = Array.from({ length: 10 }, (_, i) => `{moving}${i}`);
-    await client.say('MSET', ...keys.flatMap((key) => [key, 'old']));
-    const move = await beginSlotMove(cluster, '{moving}');
-    await move.migrate('{moving}0', '{moving}1');
-    for (const key of keys) expect(await client.say('GET', key)).toBe(bulk('old'));
-    // One that is at the target, one that is not, one that is new.
-    for (const key of ['{moving}0', '{moving}5', '{moving}new']) {
-      expect(await client.say('SET', key, 'new')).toBe('+OK');
-      expect(await client.say('GET', key)).toBe(bulk('new'));
-    }
-    expect(await redirects('ask')).toBeGreaterThan(0);
-    await move.migrate();
-    for (const key of ['{moving}0', '{moving}5', '{moving}new'])
-      expect(await client.say('GET', key)).toBe(bulk('new'));
-    await move.finish();
-    for (const key of keys) expect(await client.say('EXISTS', key)).toBe(':1');
-    expect(await client.say('DEL', ...keys, '{moving}new')).toBe(':11');
-    const moved = await redirects('moved');
-    expect(moved).toBeGreaterThan(0);
-    await sleep(300);
-    for (const key of keys) expect(await client.say('SET', key, 'x')).toBe('+OK');
-    expect(await client.say('MGET', ...keys)).toBe(array(...keys.map(() => bulk('x'))));
-    expect(await redirects('moved')).toBe(moved);
-    expect(await move.target.call('DBSIZE')).toBe(10);
-  });
-
-  it('lets a command on keys of both sides wait until they are together', async () => {
-    const client = await fresh();
-    await client.say('MSET', '{half}a', '1', '{half}b', '2');
-    const move = await beginSlotMove(cluster, '{half}');
-    await move.migrate('{half}a');
-    const other = wire();
-    // The old owner has one of the first two; of the others the new one has one, and nobody the other.
-    const replies = [client.say('MGET', '{half}a', '{half}b'), other.say('MGET', '{half}a', '{half}none')];
-    const early = await Promise.race([...replies, sleep(400, 'both wait')]);
-    await move.migrate();
-    await move.finish();
-    const expected = [array(bulk('1'), bulk('2')), array(bulk('1'), bulk(null))];
-    expect([early, ...(await Promise.all(replies))]).toEqual(['both wait', ...expected]);
-    expect(await redirects('tryagain')).toBeGreaterThan(0);
-  });
-
-  it('does not leave a missing key behind that was kept as missing', async () => {
-    const client = await fresh();
-    const hits = async () => (await proxy.metrics()).sum('heatsink_requests_total', { outcome: 'tier_hit' });
-    const before = await hits();
-    await waitFor(async () => {
-      for (let i = 0; i < 100; i++) expect(await client.say('GET', '{missing}')).toBe('$-1');
-      return (await hits()) > before;
-    });
-    // The old owner has nothing to tell: it never had the key and does not get it.
-    const move = await beginSlotMove(cluster, '{missing}');
-    await move.finish();
-    await move.target.call('SET', '{missing}', 'made');
-    const made = performance.now();
-    while ((await client.say('GET', '{missing}')) === '$-1' && performance.now() - made < 3000)
-      await sleep(5);
-    expect(performance.now() - made).toBeLessThan(MAX_STALENESS + 500);
-  });
-
-  it('is learnt on a timer too, before any client meets it', async () => {
-    const watching = await startProxy({ upstream: cluster.url, flags: { 'topology-interval': '100' } });
-    open.push(() => watching.close());
-    const move = await beginSlotMove(cluster, '{timer}');
-    await move.finish();
-    await sleep(400);
-    const client = new Wire(watching.port);
-    open.push(() => client.close());
-    expect(await client.say('SET', '{timer}', 'x')).toBe('+OK');
-    expect((await watching.metrics()).sum('heatsink_redirects_total')).toBe(0);
-  });
-
-  it('keeps the order of each client and loses and repeats nothing', async () => {
-    const client = await fresh();
-    const other = wire();
-    let sent = 0;
-    let stop = false;
-    const wrong: string[] = [];
-    const count = async (counter: Wire, key: string) => {
-      for (let done = 0; !stop; ) {
-        const batch = Array.from({ length: 20 }, () => [
-          ['INCR', key],
-          ['GET', key],
-        ]).flat();
-        counter.sendAll(batch);
-        const replies = (await counter.replies(batch.length)).map((reply) => reply.toString().slice(0, -2));
-        for (let i = 0; i < replies.length; i += 2) {
-          done++;
-          if (replies[i] !== `:${done}` || replies[i + 1] !== bulk(`${done}`)) {
-            wrong.push(`${key} ${done}: ${replies[i]} ${replies[i + 1]}`);
-          }
-        }
-        sent += batch.length;
-      }
-    };
-    const counters = [count(client, '{order}a'), count(other, '{order}b')];
-    for (let round = 0; round < 4; round++) {
-      const before = sent;
-      await waitFor(() => sent > before + 1000);
-      const move = await beginSlotMove(cluster, '{order}');
-      await sleep(20);
-      await move.migrate('{order}b');
-      await sleep(20);
-      await move.migrate();
-      await sleep(20);
-      await move.finish();
-    }
-    stop = true;
-    await Promise.all(counters);
-    expect(wrong.slice(0, 10)).toEqual([]);
-  });
-});
-
-describe('an ordinary client', () => {
-  const names = KEYS.slice(0, 10);
-
-  it.each([
-    ['ioredis', Redis],
-    ['iovalkey', Valkey],
-  ])('%s sees one server', async (_, Client) => {
-    const client = new (Client as typeof Redis)({ port: proxy.port });
-    open.push(() => client.disconnect());
-    await client.flushall();
-    expect(await client.set('key', 'value')).toBe('OK');
-    expect(await client.get('key')).toBe('value');
-    await client.mset(Object.fromEntries(names.map((name) => [name, name])));
-    expect(await client.mget(...names, 'none')).toEqual([...names, null]);
-    await client.hset('hash', { a: '1', b: '2' });
-    expect(await client.hgetall('hash')).toEqual({ a: '1', b: '2' });
-    const pipeline = client.pipeline();
-    for (const name of names) pipeline.get(name);
-    expect(await pipeline.exec()).toEqual(names.map((name) => [null, name]));
-    expect(await client.del(...names)).toBe(10);
-    await expect(client.call('NONSENSE')).rejects.toThrow(/unknown command/);
-  });
-
-  it.each([2, 3] as const)('node-redis sees one server, in RESP%i', async (RESP) => {
-    const client = createClient({ url: proxy.url, RESP });
-    client.on('error', () => {});
-    await client.connect();
-    open.push(() => client.destroy());
-    await client.flushAll();
-    expect(await client.set('key', 'value')).toBe('OK');
-    expect(await client.get('key')).toBe('value');
-    await client.mSet(names.map((name): [string, string] => [name, name]));
-    expect(await client.mGet([...names, 'none'])).toEqual([...names, null]);
-    await client.hSet('hash', { a: '1', b: '2' });
-    expect({ ...(await client.hGetAll('hash')) }).toEqual({ a: '1', b: '2' });
-    // Calls of one tick leave in one pipeline.
-    expect(await Promise.all(names.map((name) => client.get(name)))).toEqual(names);
-    expect(await client.del(names)).toBe(10);
-    await expect(client.sendCommand(['NONSENSE'])).rejects.toThrow(/unknown command/);
-  });
-
-  it.each([['-2'], ['-3']])('redis-cli %s sees one server', async (flag) => {
-    const cli = async (...args: string[]) =>
-      (await run('redis-cli', ['-p', `${proxy.port}`, flag, ...args])).stdout;
-    expect(await cli('flushall')).toBe('OK\n');
-    expect(await cli('set', 'key', 'value')).toBe('OK\n');
-    expect(await cli('get', 'key')).toBe('value\n');
-    expect(await cli('mset', ...names.flatMap((name) => [name, name]))).toBe('OK\n');
-    expect(await cli('mget', ...names)).toBe(`${names.join('\n')}\n`);
-    expect(await cli('hset', 'hash', 'a', '1')).toBe('1\n');
-    expect(await cli('--no-raw', 'hgetall', 'hash')).toMatch(
-      flag === '-3' ? /^1# "a" => "1"/ : /^1\) "a"\n2\) "1"/,
-    );
-    expect(await cli('-r', '3', 'incr', 'counter')).toBe('1\n2\n3\n');
-    expect(await cli('nonsense')).toMatch(/unknown command/);
   });
 });

@@ -6,6 +6,7 @@ import { elementsOf } from '../src/commands/elements.ts';
 import { CommandTable } from '../src/commands/table.ts';
 import { type Argument, encodeRequest } from '../src/resp3/encode.ts';
 import { CORPUS, describeCommand } from './support/command-corpus.ts';
+import { commandSequence } from './support/command-sequence.ts';
 import { type RunningProxy, startProxy } from './support/heatsink.ts';
 import { frameOf } from './support/raw-redis.ts';
 import { type RedisProcess, startRedis } from './support/redis.ts';
@@ -131,27 +132,27 @@ describe.each([
 
   it('answers any sequence of commands as Redis does, one by one', async () => {
     await fc.assert(
-      fc.asyncProperty(sequence(60), async (commands) => {
+      fc.asyncProperty(commandSequence(60), async (commands) => {
         const both = await pair(tier, protocol);
         for (const args of commands) await same(both, args, times);
         both.redis.close();
         both.heatsink.close();
       }),
-      { numRuns: 40 },
+      { numRuns: 40, interruptAfterTimeLimit: 20_000 },
     );
   });
 
   it('answers any pipeline in any chunks as Redis does', async () => {
     const cuts = fc.array(fc.nat(), { maxLength: 30 });
     await fc.assert(
-      fc.asyncProperty(sequence(200), cuts, async (commands, cutAt) => {
+      fc.asyncProperty(commandSequence(200), cuts, async (commands, cutAt) => {
         const both = await pair(tier, protocol);
         await both.heatsink.sendCut(Buffer.concat(commands.map(encodeRequest)), cutAt);
         await sameReplies(both, commands);
         both.redis.close();
         both.heatsink.close();
       }),
-      { numRuns: 40 },
+      { numRuns: 40, interruptAfterTimeLimit: 20_000 },
     );
   });
 
@@ -181,72 +182,4 @@ async function walk(wire: Wire): Promise<string[]> {
     for (let i = 5; i < words.length; i += 2) keys.add(words[i]);
   } while (cursor !== '0');
   return [...keys].sort();
-}
-
-/** Commands over few keys, so that they meet each other's values, types and expiries. */
-function sequence(maxLength: number): fc.Arbitrary<Argument[][]> {
-  const key = fc.constantFrom<Argument[]>('a', 'b', 'c', 'd', '', Buffer.from([0, 13, 10, 255]));
-  const integer = fc.integer({ min: -20, max: 20 }).map(String);
-  const word = fc.oneof(fc.constantFrom('', 'x', 'y', 'z'), fc.string({ maxLength: 40 }), integer);
-  const text = fc.oneof(
-    word,
-    fc.integer({ min: 0, max: 5000 }).map((size) => 'v'.repeat(size)),
-  );
-  const of = (name: string, ...args: fc.Arbitrary<Argument | readonly Argument[]>[]) =>
-    fc.tuple(...args).map((parts) => [name, ...parts.flat()] as Argument[]);
-  const keys = fc.array(key, { minLength: 1, maxLength: 5 });
-  const pairs = fc.array(fc.tuple(key, text), { minLength: 1, maxLength: 4 }).map((list) => list.flat());
-  const command = fc.oneof(
-    of('GET', key),
-    of('GET', key),
-    of('SET', key, text),
-    of('SET', key, text, fc.constantFrom(['NX'], ['XX'], ['GET'], ['EX', '1000'], ['NONSENSE'])),
-    of('MGET', keys),
-    of('MSET', pairs),
-    of('MSETNX', pairs),
-    of('DEL', keys),
-    of('EXISTS', keys),
-    of('UNLINK', key),
-    of('INCRBY', key, integer),
-    of('APPEND', key, word),
-    of('STRLEN', key),
-    of('GETRANGE', key, integer, integer),
-    of('SETRANGE', key, integer, word),
-    of('HSET', key, word, word),
-    of('HGETALL', key),
-    of('HGET', key, word),
-    of('HDEL', key, word),
-    of('RPUSH', key, word, word),
-    of('LPOP', key),
-    of('LRANGE', key, integer, integer),
-    of('LLEN', key),
-    of('RPOPLPUSH', key, key),
-    of('SADD', key, integer),
-    of('SREM', key, integer),
-    of('SMEMBERS', key),
-    of('SINTER', keys),
-    of('SUNIONSTORE', key, keys),
-    of('ZADD', key, integer, word),
-    of('ZINCRBY', key, integer, word),
-    of('ZREVRANGE', key, integer, integer, fc.constant('WITHSCORES')),
-    of('ZSCORE', key, word),
-    of('TYPE', key),
-    of('RENAME', key, key),
-    of('COPY', key, key),
-    of('PERSIST', key),
-    of('EXPIREAT', key, fc.constantFrom('1', '4000000000')),
-    of('EXPIRETIME', key),
-    of('OBJECT', fc.constant('ENCODING'), key),
-    of('EVAL', fc.constant("return redis.call('GET', KEYS[1])"), fc.constant('1'), key),
-    of('EVAL', fc.constant("return redis.call('SET', KEYS[1], ARGV[1])"), fc.constant('1'), key, word),
-    of('SELECT', fc.constantFrom('0', '0', '1')),
-    of('DBSIZE'),
-    of('FLUSHDB'),
-    of('PING', word),
-    of('CLIENT', fc.constant('GETNAME')),
-    of('GET', key, key),
-    of('NONSENSE', word),
-    of('OBJECT', word, key),
-  );
-  return fc.array(command, { minLength: 1, maxLength, size: 'max' });
 }

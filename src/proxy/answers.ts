@@ -13,8 +13,7 @@ import type { Call, CallOwner } from '../upstream/call.ts';
 import type { Topology } from '../upstream/topology.ts';
 import type { Fills } from './fills.ts';
 import type { Redirects } from './redirects.ts';
-import { NO_WRITE, type Request, recycle } from './request.ts';
-import type { Session } from './session.ts';
+import { type Asker, NO_WRITE, type Request, recycle } from './request.ts';
 import type { Writes } from './writes.ts';
 
 /** Redis Cluster's own words for a slot without owner. */
@@ -134,7 +133,7 @@ export function failure(reason: string, sent: boolean): Buffer {
 }
 
 /** From now on the request travels apart from its client's others. */
-export function share(session: Session, request: Request): void {
+export function share(session: Asker, request: Request): void {
   request.shared = true;
   session.shared++;
 }

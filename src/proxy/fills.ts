@@ -16,23 +16,7 @@ import type { Lane } from '../upstream/lane.ts';
 import { databaseOf, protocolOf, type UpstreamNode } from '../upstream/node.ts';
 import { releaseBytes } from '../upstream/outgoing.ts';
 import type { Topology } from '../upstream/topology.ts';
-import type { Request } from './request.ts';
-
-/** What was true when a fill was sent. */
-export interface Fill {
-  readonly heat: Heat;
-  readonly proof: Proof;
-  readonly node: UpstreamNode | null;
-  readonly version: number;
-  readonly epoch: number;
-  readonly generation: number;
-  /** `clock.ms`. */
-  readonly sentAt: number;
-  /** Milliseconds that the entry may live at the most, besides the key's own time to live. */
-  readonly ttl: number;
-  /** The key's PTTL; NaN until it is known: https://redis.io/docs/latest/commands/pttl/ */
-  pttl: number;
-}
+import type { Fill, Request } from './request.ts';
 
 export interface FillOptions {
   readonly tier: Tier;

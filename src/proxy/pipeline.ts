@@ -5,17 +5,16 @@
 //   classify   commands/table        which command; about the connection itself?    -> reply, or a clear refusal
 //   keys       commands/keys         which keys
 //   detect     hotkeys/detector      reads are counted
-//   coalesce   cache/flights         is the same read waiting to be sent?           -> joins it
+//   coalesce   shared-reads.ts       is the same read waiting to be sent?           -> joins it
 //   route      upstream/topology     which node; several get a part each            (scatter.ts)
 //   lane       upstream/lane         the node's shared connection; the tracked one for a fill (fills.ts)
 //   reply      answers.ts            in the order in which the client asked         (session.ts)
 //
 // `serve` returns false when the request must wait; the session then offers it again.
 
-import { type Flight, type Flights, flightHash } from '../cache/flights.ts';
-import type { Consistency, Rules } from '../cache/rules.ts';
+import { flightHash } from '../cache/flights.ts';
+import type { Rules } from '../cache/rules.ts';
 import type { Tier } from '../cache/tier.ts';
-import type { Versions } from '../cache/versions.ts';
 import { clock } from '../clock.ts';
 import { argument } from '../commands/argument.ts';
 import type { Command } from '../commands/command.ts';
@@ -26,20 +25,17 @@ import { splitByShard } from '../commands/split.ts';
 import type { CommandTable } from '../commands/table.ts';
 import { C, type Counters } from '../counters.ts';
 import type { Detector } from '../hotkeys/detector.ts';
-import type { Heat } from '../hotkeys/heat.ts';
 import { errorReply } from '../resp3/encode.ts';
 import { hashBytes } from '../resp3/hash.ts';
 import type { RequestFrame } from '../resp3/request-frame.ts';
 import type { Lane } from '../upstream/lane.ts';
-import type { UpstreamNode } from '../upstream/node.ts';
-import { holdBytes } from '../upstream/outgoing.ts';
 import { slotOf } from '../upstream/slot.ts';
 import type { Topology } from '../upstream/topology.ts';
-import { type Answers, SLOT_UNSERVED, share } from './answers.ts';
-import type { Fills } from './fills.ts';
+import { type Answers, SLOT_UNSERVED } from './answers.ts';
 import { NO_WRITE, type Request, takeRequest, WRITES_ALL, WRITES_KEY, WRITES_KEYS } from './request.ts';
 import type { Scatter, ScatteredPart } from './scatter.ts';
-import type { Session } from './session.ts';
+import type { Servant, Session } from './session.ts';
+import type { SharedReads } from './shared-reads.ts';
 import type { Writes } from './writes.ts';
 
 /** Requests up to this size may be kept and shared; looking longer ones up costs more than it could save. */
@@ -48,12 +44,10 @@ const SHARED_MAX = 1024;
 export interface PipelineParts {
   readonly tier: Tier;
   readonly tierOn: boolean;
-  readonly versions: Versions;
   readonly rules: Rules;
-  readonly flights: Flights;
   readonly detector: Detector;
   readonly topology: Topology;
-  readonly fills: Fills;
+  readonly reads: SharedReads;
   readonly writes: Writes;
   readonly answers: Answers;
   readonly scatter: Scatter;
@@ -70,7 +64,7 @@ export interface PipelineParts {
   readonly firstDb: number;
 }
 
-export class Pipeline {
+export class Pipeline implements Servant {
   readonly counters: Counters;
   readonly answers: Answers;
   readonly maxPipeline: number;
@@ -151,7 +145,7 @@ export class Pipeline {
   }
 
   #oneKey(session: Session, frame: RequestFrame, command: Command, keyArgument: number): boolean {
-    const { topology, detector, rules } = this.#on;
+    const { topology, detector, rules, tierOn } = this.#on;
     const { buf, view, start, end, args } = frame;
     const keyStart = start + args[keyArgument * 2];
     const keyEnd = start + args[keyArgument * 2 + 1];
@@ -171,75 +165,14 @@ export class Pipeline {
           request.hash = flightHash(request.keyHash, view, start, end);
           request.keyStart = keyStart - start;
           request.keyEnd = keyEnd - start;
-          request.mayFill = this.#on.tierOn && consistency === 'tracked';
-          return this.#sharedRead(session, frame, request, node, lane, heat, consistency);
+          request.mayFill = tierOn && consistency === 'tracked';
+          this.#on.reads.serve(session, frame, request, node, lane, heat, consistency);
+          return true;
         }
       }
     }
     this.#send(session, frame, command, request, lane, command.isWrite ? WRITES_KEY : NO_WRITE);
     return true;
-  }
-
-  #sharedRead(
-    session: Session,
-    frame: RequestFrame,
-    request: Request,
-    node: UpstreamNode,
-    lane: Lane,
-    heat: Heat | null,
-    consistency: Consistency,
-  ): boolean {
-    const { flights, fills, tierOn, versions } = this.#on;
-    const { buf, start, end } = frame;
-    const flight = flights.find(request.hash, request.space, buf, start, end);
-    if (flight === null) {
-      flights.list(request);
-    } else if (!versions.writing(request.keyHash)) {
-      this.#join(session, flight, request, buf, start, end);
-      return true;
-    }
-    session.enqueue(request);
-    request.repeatable = true;
-    this.counters[C.forwarded]++;
-    const tracked = heat !== null && request.mayFill ? fills.trackedLane(request, heat, node) : null;
-    if (heat !== null && tracked !== null) {
-      share(session, request);
-      fills.begin(request, heat, node, tracked, keyOf(request, buf, start));
-      tracked.send(request, buf, start, end);
-      return true;
-    }
-    if (heat !== null && tierOn && consistency === 'ttl')
-      fills.begin(request, heat, null, lane, keyOf(request, buf, start));
-    else this.counters[C.sentRead]++;
-    lane.send(request, buf, start, end);
-    return true;
-  }
-
-  #join(session: Session, flight: Flight, request: Request, buf: Buffer, start: number, end: number): void {
-    this.counters[C.coalesced]++;
-    let joined = flight;
-    // One that is sent again is on the ground once more, but behind those who board already.
-    if (flight.sent || flight.boarding !== null) {
-      flight.boarding ??= this.#boarding(request, buf, start, end);
-      joined = flight.boarding;
-    }
-    session.enqueue(request);
-    share(session, request);
-    joined.join(request);
-  }
-
-  /** A flight of its own, that no client leads: it is sent when the one in the air has landed. */
-  #boarding(like: Request, buf: Buffer, start: number, end: number): Request {
-    const flight = takeRequest(this.answers);
-    flight.space = like.space;
-    flight.hash = like.hash;
-    flight.keyHash = like.keyHash;
-    flight.keyStart = like.keyStart;
-    flight.keyEnd = like.keyEnd;
-    flight.mayFill = like.mayFill;
-    flight.repeatable = true;
-    holdBytes(flight, buf, start, end);
-    return flight;
   }
 
   #manyKeys(session: Session, frame: RequestFrame, command: Command): boolean {
@@ -300,7 +233,8 @@ export class Pipeline {
     if (full !== undefined) return wait(session, full);
     const request = takeRequest(this.answers);
     request.space = session.space;
-    const writes = command.isWrite ? WRITES_ALL : NO_WRITE;
+    // With a wrong number of arguments it has no keys either, and the server will refuse it.
+    const writes = command.isWrite && fits(command.arity, frame.argc) ? WRITES_ALL : NO_WRITE;
     if (lanes.length > 1) {
       const bytes = Buffer.from(buf.subarray(start, end));
       const parts = nodes.map((node) => ({ node, request: bytes, positions: [] }));
@@ -399,6 +333,10 @@ export class Pipeline {
   }
 }
 
+function fits(arity: number, argc: number): boolean {
+  return arity >= 0 ? argc === arity : argc >= -arity;
+}
+
 const FORWARD = 0;
 const DONE = 1;
 const HOLD = 2;
@@ -427,8 +365,4 @@ const NOWHERE: readonly number[] = [];
 function wait(session: Session, lane: Lane): false {
   lane.onDrain(() => session.release());
   return false;
-}
-
-function keyOf(request: Request, buf: Buffer, start: number): Buffer {
-  return buf.subarray(start + request.keyStart, start + request.keyEnd);
 }

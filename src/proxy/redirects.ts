@@ -3,9 +3,8 @@
 
 import { C, type Counters } from '../counters.ts';
 import { encodeRequest } from '../resp3/encode.ts';
-import { Call } from '../upstream/call.ts';
+import { Call, type Carrier } from '../upstream/call.ts';
 import type { Discovery } from '../upstream/discover.ts';
-import type { Lane } from '../upstream/lane.ts';
 import { releaseBytes } from '../upstream/outgoing.ts';
 import type { Topology } from '../upstream/topology.ts';
 
@@ -48,7 +47,7 @@ export class Redirects {
     if (word === 'TRYAGAIN') {
       if (call.waits >= TRYAGAIN_HOPS) return false;
       counters[C.tryAgain]++;
-      const lane = call.lane as Lane;
+      const lane = call.lane as Carrier;
       call.waits++;
       setTimeout(() => resend(lane, call), TRYAGAIN_PAUSE);
       return true;
@@ -56,7 +55,7 @@ export class Redirects {
     if ((word !== 'MOVED' && word !== 'ASK') || address === undefined || call.repeats >= MOST_HOPS)
       return false;
     const colon = address.lastIndexOf(':');
-    const from = (call.lane as Lane).options;
+    const from = (call.lane as Carrier).options;
     const host = address.slice(0, colon) || from.host;
     const port = Number(address.slice(colon + 1));
     call.repeats++;
@@ -74,7 +73,7 @@ export class Redirects {
   }
 }
 
-function resend(lane: Lane, call: Call): void {
+function resend(lane: Carrier, call: Call): void {
   if (call.asking) {
     // On the same lane and right before: it holds for the next command alone.
     lane.send(new Call(IGNORED), ASKING, 0, ASKING.length);

@@ -2,10 +2,37 @@
 // an upstream node. Requests are reused, so that serving one allocates nothing.
 
 import { Flight } from '../cache/flights.ts';
+import type { Proof } from '../cache/tier.ts';
+import type { Heat } from '../hotkeys/heat.ts';
 import type { CallOwner } from '../upstream/call.ts';
+import type { UpstreamNode } from '../upstream/node.ts';
 import { releaseBytes } from '../upstream/outgoing.ts';
-import type { Fill } from './fills.ts';
-import type { Session } from './session.ts';
+
+/** What was true when a fill was sent. */
+export interface Fill {
+  readonly heat: Heat;
+  readonly proof: Proof;
+  readonly node: UpstreamNode | null;
+  readonly version: number;
+  readonly epoch: number;
+  readonly generation: number;
+  /** `clock.ms`. */
+  readonly sentAt: number;
+  /** Milliseconds that the entry may live at the most, besides the key's own time to live. */
+  readonly ttl: number;
+  /** The key's PTTL; NaN until it is known: https://redis.io/docs/latest/commands/pttl/ */
+  pttl: number;
+}
+
+/** The client that asks, as far as its requests need to know it; see session.ts. */
+export interface Asker {
+  readonly id: number;
+  /** Its requests that are answered by another client's read, and those that write. */
+  shared: number;
+  writing: number;
+  /** The reply to the request is `buf[start, end)`. The request must not be used any more. */
+  complete(request: Request, buf: Buffer, start: number, end: number): void;
+}
 
 export const NO_WRITE = 0;
 /** Writes the key of `keyHash`. */
@@ -17,7 +44,7 @@ export const WRITES_ALL = 3;
 
 export class Request extends Flight {
   /** Null for a flight that boards for others, and once its client has gone. */
-  session: Session | null = null;
+  session: Asker | null = null;
   /** The request that the client sent after this one. */
   next: Request | null = null;
   ready = false;

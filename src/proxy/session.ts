@@ -3,22 +3,37 @@
 import type { Socket } from 'node:net';
 import { clock } from '../clock.ts';
 import type { ClientState } from '../commands/local.ts';
-import { C } from '../counters.ts';
+import { C, type Counters } from '../counters.ts';
 import { errorReply, type Protocol } from '../resp3/encode.ts';
 import { Input } from '../resp3/input.ts';
 import { INCOMPLETE, INVALID, RequestFrame } from '../resp3/request-frame.ts';
+import type { CallOwner } from '../upstream/call.ts';
 import { spaceOf } from '../upstream/node.ts';
 import { sealAll } from '../upstream/turn.ts';
 import { Outbox } from './outbox.ts';
-import type { Pipeline } from './pipeline.ts';
-import { type Request, recycle, takeRequest } from './request.ts';
+import { type Asker, type Request, recycle, takeRequest } from './request.ts';
 
 /** Bytes that a client has not taken yet past which no more is read from it. */
 const SLOW_CLIENT = 1024 * 1024;
 /** A request with more arguments than this leaves a large table behind. */
 const MANY_ARGS = 128;
 
-export class Session implements ClientState {
+/** Who serves the requests of sessions; see pipeline.ts. */
+export interface Servant {
+  readonly counters: Counters;
+  /** Owner of the requests that a session answers itself. */
+  readonly answers: CallOwner;
+  /** Requests that one client may have unanswered. */
+  readonly maxPipeline: number;
+  readonly firstDb: number;
+  /** Serves one request; false when it must wait. */
+  serve(session: Session, frame: RequestFrame): boolean;
+  chunkBegun(): void;
+  /** The session has something to write, or may go on. */
+  touched(session: Session): void;
+}
+
+export class Session implements ClientState, Asker {
   readonly id: number;
   readonly socket: Socket;
   readonly address: string;
@@ -56,13 +71,13 @@ export class Session implements ClientState {
   readonly #input = new Input();
   readonly #frame = new RequestFrame();
   readonly #outbox: Outbox;
-  readonly #pipeline: Pipeline;
+  readonly #pipeline: Servant;
 
   constructor(
     id: number,
     accepted: Socket,
     adopt: (onBytes: (size: number) => void) => Socket,
-    pipeline: Pipeline,
+    pipeline: Servant,
   ) {
     this.id = id;
     this.address = `${accepted.remoteAddress}:${accepted.remotePort}`;

@@ -6,7 +6,9 @@ import { encodeRequest } from './encode.ts';
 export const INLINE_MAX = 64 * 1024;
 
 const ESCAPES: Record<string, number> = { n: 10, r: 13, t: 9, b: 8, a: 7 };
-const SPACE = /[\s\0]/;
+/** What C's `isspace` calls a space, and the part of it that ends an argument without quotes. */
+const SPACES = new Set(' \t\n\v\f\r');
+const ENDS = new Set(' \t\n\r');
 
 /**
  * The line (without its newline) as a RESP array; `*0` for a blank line; null when quotes do not balance.
@@ -17,7 +19,7 @@ export function inlineToMultibulk(line: Buffer): Buffer | null {
   const args: Buffer[] = [];
   let at = 0;
   for (;;) {
-    while (at < text.length && SPACE.test(text[at])) at++;
+    while (SPACES.has(text[at])) at++;
     if (at >= text.length) return encodeRequest(args);
     const end = argumentEnd(text, at, args);
     if (end < 0) return null;
@@ -28,7 +30,7 @@ export function inlineToMultibulk(line: Buffer): Buffer | null {
 function argumentEnd(text: string, from: number, args: Buffer[]): number {
   const bytes: number[] = [];
   let at = from;
-  while (at < text.length && !SPACE.test(text[at])) {
+  while (at < text.length && !ENDS.has(text[at])) {
     const quote = text[at];
     if (quote !== '"' && quote !== "'") {
       bytes.push(text.charCodeAt(at++));
@@ -36,7 +38,7 @@ function argumentEnd(text: string, from: number, args: Buffer[]): number {
     }
     at = quoted(text, at + 1, quote, bytes);
     // A closing quote must be followed by a space or nothing.
-    if (at < 0 || (at < text.length && !SPACE.test(text[at]))) return -1;
+    if (at < 0 || (at < text.length && !SPACES.has(text[at]))) return -1;
     break;
   }
   args.push(Buffer.from(bytes));

@@ -1,8 +1,7 @@
 // Finds where one upstream reply ends, in RESP2 and RESP3, without decoding it. Like the request framer it
 // resumes: a large reply in many chunks is scanned once.
 
-import { INLINE_MAX } from './inline.ts';
-import { lineEnd, NOT_A_NUMBER, parseLength } from './length.ts';
+import { parseLength } from './length.ts';
 import { BULK_MAX, COMPLETE, type FrameStatus, INCOMPLETE, INVALID } from './request-frame.ts';
 
 /** First bytes of the reply types: https://redis.io/docs/latest/develop/reference/protocol-spec/ */
@@ -24,8 +23,19 @@ export const TYPE = {
   attribute: 0x7c, // |
 } as const;
 
+/** How a type goes on behind its first byte: a line alone, a length and bytes, or a count and values. */
+const LINE = 1;
+const BYTES = 2;
+const VALUES = 3;
+const SHAPE = new Uint8Array(256);
+for (const type of Buffer.from('+-:_#,(')) SHAPE[type] = LINE;
+for (const type of Buffer.from('$=!')) SHAPE[type] = BYTES;
+for (const type of Buffer.from('*~>%|')) SHAPE[type] = VALUES;
+
 /** The most elements that an aggregate may announce: what Redis's own client accepts (2^32 - 1). */
 const ELEMENTS_MAX = 2 ** 32 - 1;
+/** No length or count needs more bytes; the lines of other types may have any number. */
+const LENGTH_LINE_MAX = 32;
 
 /** The reply that one upstream connection is sending. After COMPLETE it is `[start, end)` of the bytes given. */
 export class ReplyFrame {
@@ -38,47 +48,51 @@ export class ReplyFrame {
 
   /** Elements still to come; nesting needs no stack, as an aggregate only adds its elements to the count. */
   #pending = 0;
+  /** Bytes of the reply up to the element that is cut, and bytes of that one known to hold no line end. */
   #scanned = 0;
+  #searched = 0;
 
   /** Reads one reply from `buf[pos, end)`; after INCOMPLETE call again with the same bytes and more. */
   read(buf: Buffer, pos: number, end: number): FrameStatus {
     this.start = pos;
     let at = pos + this.#scanned;
+    let searched = this.#searched;
     let pending = this.#pending === 0 ? 1 : this.#pending;
     while (pending > 0) {
-      if (at >= end) return this.#pause(at - pos, pending, 1);
-      const type = buf[at];
-      const cr = replyLineEnd(buf, at + 1, end);
-      if (cr < 0) {
-        // Errors and simple strings may be of any length; lengths and numbers may not.
-        if (end - at > INLINE_MAX && type !== TYPE.error && type !== TYPE.simple && type !== TYPE.bigNumber) {
-          return this.#invalid('a line without end');
-        }
-        return this.#pause(at - pos, pending, end - at + 1);
+      if (at >= end) return this.#pause(at - pos, 0, pending, at - pos + 1);
+      const shape = SHAPE[buf[at]];
+      // Here and not in a function: for short replies this loop is most of the work.
+      let cr = at + 1 + searched;
+      searched = 0;
+      while (cr < end && buf[cr] !== 13) cr++;
+      if (cr + 1 >= end) {
+        if (shape === 0) return this.#invalid('an unknown reply type');
+        if (shape !== LINE && cr - at > LENGTH_LINE_MAX) return this.#invalid('a length without end');
+        return this.#pause(at - pos, cr - at - 1, pending, end - pos + 1);
       }
-      if (type === TYPE.bulk || type === TYPE.verbatim || type === TYPE.bulkError) {
+      if (buf[cr + 1] !== 10) return this.#invalid('half a line end');
+      let next = cr + 2;
+      if (shape === BYTES) {
         const length = parseLength(buf, at + 1, cr);
-        if (length < -1 || length > BULK_MAX || (length < 0 && type !== TYPE.bulk)) {
+        if (length >= 0 && length <= BULK_MAX) {
+          next += length + 2;
+          if (next > end) return this.#pause(at - pos, 0, pending, next - pos);
+          if (buf[next - 2] !== 13 || buf[next - 1] !== 10) {
+            return this.#invalid('a bulk string without its line end');
+          }
+        } else if (length !== -1 || buf[at] !== TYPE.bulk) {
           return this.#invalid('a bad bulk length');
         }
-        const next = length < 0 ? cr + 2 : cr + 2 + length + 2;
-        if (next > end) return this.#pause(at - pos, pending, next - at);
-        if (length >= 0 && (buf[next - 2] !== 13 || buf[next - 1] !== 10)) {
-          return this.#invalid('a bulk string without its line end');
-        }
-        at = next;
-        pending--;
-        continue;
+      } else if (shape !== LINE) {
+        const values = shape === VALUES ? valuesIn(buf[at], parseLength(buf, at + 1, cr)) : -1;
+        if (values < 0) return this.#invalid(shape === 0 ? 'an unknown reply type' : 'a bad element count');
+        pending += values;
       }
-      const elements = elementsOf(type, buf, at, cr);
-      if (elements < 0)
-        return this.#invalid(elements === BAD_COUNT ? 'a bad element count' : 'an unknown reply type');
-      at = cr + 2;
-      pending += elements - 1;
+      at = next;
+      pending--;
     }
     this.end = at;
-    this.#pending = 0;
-    this.#scanned = 0;
+    if (this.#pending > 0) this.reset();
     return COMPLETE;
   }
 
@@ -86,12 +100,14 @@ export class ReplyFrame {
   reset(): void {
     this.#pending = 0;
     this.#scanned = 0;
+    this.#searched = 0;
   }
 
-  #pause(scanned: number, pending: number, needed: number): typeof INCOMPLETE {
+  #pause(scanned: number, searched: number, pending: number, needed: number): typeof INCOMPLETE {
     this.#scanned = scanned;
+    this.#searched = searched;
     this.#pending = pending;
-    this.needed = scanned + needed;
+    this.needed = needed;
     return INCOMPLETE;
   }
 
@@ -101,43 +117,11 @@ export class ReplyFrame {
   }
 }
 
-const BAD_COUNT = -2;
-const BAD_TYPE = -1;
-
-/** How many elements follow the one whose line is `buf[at, cr)`; an attribute stands before the reply itself. */
-function elementsOf(type: number, buf: Buffer, at: number, cr: number): number {
-  switch (type) {
-    case TYPE.simple:
-    case TYPE.error:
-    case TYPE.integer:
-    case TYPE.null:
-    case TYPE.boolean:
-    case TYPE.double:
-    case TYPE.bigNumber:
-      return 0;
-    case TYPE.array:
-    case TYPE.set:
-    case TYPE.push: {
-      const count = parseLength(buf, at + 1, cr);
-      if (count === -1 && type === TYPE.array) return 0;
-      return count < 0 || count > ELEMENTS_MAX ? BAD_COUNT : count;
-    }
-    case TYPE.map:
-    case TYPE.attribute: {
-      const count = parseLength(buf, at + 1, cr);
-      if (count === NOT_A_NUMBER || count < 0 || count > ELEMENTS_MAX) return BAD_COUNT;
-      return type === TYPE.map ? count * 2 : count * 2 + 1;
-    }
-    default:
-      return BAD_TYPE;
-  }
-}
-
-/** As `lineEnd`, with long error lines left to the native search. */
-function replyLineEnd(buf: Buffer, pos: number, end: number): number {
-  const near = Math.min(end, pos + 32);
-  const cr = lineEnd(buf, pos, near);
-  if (cr >= 0 || near === end) return cr;
-  const newline = buf.subarray(pos, end).indexOf('\r\n', 0, 'latin1');
-  return newline < 0 ? -1 : pos + newline;
+/** How many values follow the header of an aggregate; -1 for a count that cannot be. */
+function valuesIn(type: number, count: number): number {
+  if (count === -1 && type === TYPE.array) return 0;
+  if (count < 0 || count > ELEMENTS_MAX) return -1;
+  if (type === TYPE.map) return count * 2;
+  // Attributes stand before the value that they belong to.
+  return type === TYPE.attribute ? count * 2 + 1 : count;
 }

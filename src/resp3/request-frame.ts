@@ -22,6 +22,9 @@ export type FrameStatus = typeof INCOMPLETE | typeof COMPLETE | typeof INVALID;
 const STAR = 0x2a;
 const DOLLAR = 0x24;
 const ARGS_KEPT = 256;
+/** What Redis says of a line without end. However it was cut, a line that long gets the same words. */
+const TOO_BIG_COUNT = 'too big mbulk count string';
+const TOO_BIG_LENGTH = 'too big bulk count string';
 const EMPTY = Buffer.alloc(0);
 const EMPTY_VIEW = new DataView(EMPTY.buffer, EMPTY.byteOffset, 0);
 
@@ -89,9 +92,11 @@ export class RequestFrame {
       next = pos + 4;
     } else {
       const cr = lineEnd(buf, pos + 1, end);
-      if (cr < 0) return this.#lineMissing(pos, end, 'too big mbulk count string');
+      if (cr < 0) return this.#lineMissing(pos, end, TOO_BIG_COUNT);
       count = parseLength(buf, pos + 1, cr);
-      if (count === NOT_A_NUMBER || count > ARGS_MAX) return this.#invalid('invalid multibulk length');
+      if (count === NOT_A_NUMBER || count > ARGS_MAX) {
+        return this.#invalid(cr - pos >= INLINE_MAX ? TOO_BIG_COUNT : 'invalid multibulk length');
+      }
       next = cr + 2;
     }
     if (count <= 0) {
@@ -119,22 +124,19 @@ export class RequestFrame {
       } else {
         const cr = lineEnd(buf, at, end);
         if (cr < 0) {
-          this.#pause(found, at - start, at - start + 4);
-          return this.#lineMissing(at, end, 'too big bulk count string');
-        }
-        if (buf[at] !== DOLLAR) {
-          return this.#invalid(`expected '$', got '${String.fromCharCode(buf[at]).replace(/[\r\n]/, ' ')}'`);
+          this.#pause(found, at - start);
+          return this.#lineMissing(at, end, TOO_BIG_LENGTH);
         }
         length = parseLength(buf, at + 1, cr);
-        if (length === NOT_A_NUMBER || length < 0 || length > BULK_MAX)
-          return this.#invalid('invalid bulk length');
+        if (buf[at] !== DOLLAR || length < 0 || length > BULK_MAX) return this.#badLength(at, cr);
         at = cr + 2;
       }
       // Redis takes any two bytes behind a bulk string for its line end, and so must we: another reading of
       // the same bytes would let one request hide in another.
       if (at + length - start > REQUEST_MAX) return this.#invalid('too big request');
       if (at + length + 2 > end) {
-        this.#pause(found, bulk - start, at + length + 2 - start);
+        this.#pause(found, bulk - start);
+        this.needed = at + length + 2 - start;
         return INCOMPLETE;
       }
       if (found * 2 === args.length) args = this.#moreArgs();
@@ -149,10 +151,17 @@ export class RequestFrame {
     return COMPLETE;
   }
 
-  #pause(found: number, scanned: number, needed: number): void {
+  /** The line `[at, cr)` is not the length of a bulk string. */
+  #badLength(at: number, cr: number): typeof INVALID {
+    if (cr - at >= INLINE_MAX) return this.#invalid(TOO_BIG_LENGTH);
+    const got = this.buf[at];
+    if (got === DOLLAR) return this.#invalid('invalid bulk length');
+    return this.#invalid(`expected '$', got '${String.fromCharCode(got).replace(/[\r\n]/, ' ')}'`);
+  }
+
+  #pause(found: number, scanned: number): void {
     this.#found = found;
     this.#scanned = scanned;
-    this.needed = needed;
   }
 
   #moreArgs(): Int32Array<ArrayBuffer> {
@@ -164,7 +173,7 @@ export class RequestFrame {
 
   #lineMissing(pos: number, end: number, tooBig: string): FrameStatus {
     if (end - pos > INLINE_MAX) return this.#invalid(tooBig);
-    if (!this.#started) this.needed = 4;
+    this.needed = end - this.start + 1;
     return INCOMPLETE;
   }
 
@@ -175,13 +184,13 @@ export class RequestFrame {
   }
 
   #inline(pos: number, end: number): FrameStatus {
-    const newline = this.buf.subarray(pos, end).indexOf(10);
-    if (newline < 0) {
-      if (end - pos > INLINE_MAX) return this.#invalid('too big inline request');
-      this.needed = end - pos + 1;
-      return INCOMPLETE;
+    const line = this.buf.subarray(pos, Math.min(end, pos + INLINE_MAX + 1));
+    const newline = line.indexOf(10);
+    // Redis looks for the newline as in a C string, so a line with a NUL in it never ends.
+    if (newline < 0 || line.subarray(0, newline).includes(0)) {
+      return this.#lineMissing(pos, end, 'too big inline request');
     }
-    const bytes = inlineToMultibulk(this.buf.subarray(pos, pos + newline));
+    const bytes = inlineToMultibulk(line.subarray(0, newline));
     if (bytes === null) return this.#invalid('unbalanced quotes in request');
     const consumed = pos + newline + 1;
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);

@@ -1,7 +1,18 @@
 // A request on its way to an upstream node: what a lane must know of it, and no more.
 
-import type { Lane } from './lane.ts';
-import type { Chunk } from './outgoing.ts';
+import type { Chunk } from './chunk.ts';
+
+/** The lane that carries a call, as far as a call and its owner need to know it. */
+export interface Carrier {
+  readonly options: { readonly host: string; readonly port: number };
+  /** How often bytes were handed to the socket. */
+  readonly writes: number;
+  /** Copies bytes that are only noted. */
+  seal(): void;
+  send(call: Call, buf: Buffer, start: number, end: number): void;
+  /** Sends a call that has its bytes already. */
+  resend(call: Call): void;
+}
 
 /** Who gets the answer of a call. */
 export interface CallOwner {
@@ -15,7 +26,7 @@ export interface CallOwner {
 export class Call {
   owner: CallOwner;
   nextInLane: Call | null = null;
-  lane: Lane | null = null;
+  lane: Carrier | null = null;
   chunk: Chunk | null = null;
   offset = 0;
   length = 0;

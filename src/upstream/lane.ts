@@ -8,8 +8,9 @@ import { Input } from '../resp3/input.ts';
 import { ReplyFrame, TYPE } from '../resp3/reply-frame.ts';
 import { COMPLETE, INVALID } from '../resp3/request-frame.ts';
 import { connectSocket } from '../resp3/socket.ts';
-import { Call } from './call.ts';
-import { type Chunk, holdBytes, Outgoing, releaseBytes } from './outgoing.ts';
+import { Call, type Carrier } from './call.ts';
+import type { Chunk } from './chunk.ts';
+import { holdBytes, Outgoing, releaseBytes } from './outgoing.ts';
 import { type Flushable, flushAtTurnEnd } from './turn.ts';
 
 /** Unsent bytes past which a lane asks its clients to wait. */
@@ -44,7 +45,7 @@ export interface LaneOptions {
 
 export type LaneState = 'idle' | 'connecting' | 'up' | 'closed';
 
-export class Lane implements Flushable {
+export class Lane implements Carrier, Flushable {
   readonly options: LaneOptions;
   state: LaneState = 'idle';
   /** How often bytes were handed to the socket. */

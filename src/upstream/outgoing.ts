@@ -3,18 +3,10 @@
 
 import type { Socket } from 'node:net';
 import type { Call } from './call.ts';
+import { Chunk } from './chunk.ts';
 
 const CHUNK_SIZE = 64 * 1024;
 const SPARE_CHUNKS = 16;
-
-/** A piece of outgoing memory; `users` counts the calls whose bytes lie in it. */
-export class Chunk {
-  readonly buf: Buffer;
-  users = 0;
-  constructor(size: number) {
-    this.buf = Buffer.allocUnsafeSlow(size);
-  }
-}
 
 const spares: Chunk[] = [];
 

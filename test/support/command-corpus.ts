@@ -16,7 +16,7 @@ const WORDS: Readonly<Record<string, Buffer>> = {
  * die far in the future is the same whenever it is set.
  */
 const LINES: Readonly<Record<string, string>> = {
-  strings: String.raw`
+  strings: `
 SET s "hello world" | GET s | get s | GeT s | STRLEN s | GETRANGE s 0 -3 | SUBSTR s 1 2 | APPEND s !
 GET s | SETRANGE s 14 end | GET s | GETSET s other | GET s | SETNX s x | SETNX s2 x | GET s2 | SET s v NX
 SET s v XX | SET s w GET | SET t w GET | SET s v XX KEEPTTL | GETDEL s | GET s | INCR n | INCRBY n 41
@@ -26,27 +26,27 @@ MSETNX a 9 z 9 | MSETNX y 9 z 9 | GET z | LCS a b | DEL a nothing b | EXISTS a b
 TOUCH n z nothing | DEL nothing | TYPE n | SET x ohmytext | SET y mynewtext | LCS x y
 LCS x y IDX WITHMATCHLEN | LCS x y LEN
 `,
-  hashes: String.raw`
+  hashes: `
 HSET h a 1 b 2 | HGET h a | HGET h z | HGETALL h | HMGET h a z b | HLEN h | HEXISTS h a | HKEYS h
 HVALS h | HSTRLEN h a | HINCRBY h a 5 | HINCRBYFLOAT h a 0.25 | HSETNX h a 9 | HDEL h a z | HGETALL h
 HMSET h c 3 d 4 | HGETALL h | HGETALL none | HRANDFIELD h 0 | HSCAN h 0 | OBJECT ENCODING h | HDEL h b c d
 EXISTS h | TYPE h | HGET h a | HINCRBY h s x
 `,
-  lists: String.raw`
+  lists: `
 RPUSH l a b c | LPUSH l z | LRANGE l 0 -1 | LRANGE l 1 2 | LLEN l | LINDEX l 0 | LINDEX l 99
 LINSERT l BEFORE b x | LSET l 0 y | LSET l 99 y | LPOS l b | LPOS l none | LREM l 1 x | LTRIM l 0 2
 LRANGE l 0 -1 | LPOP l | RPOP l 2 | RPOP l | LPOP l 3 | LLEN l | LPUSHX l a | RPUSH l 1 2 3
 RPOPLPUSH l m | LMOVE l m LEFT RIGHT | LRANGE m 0 -1 | LMPOP 2 l m LEFT COUNT 2 | OBJECT ENCODING m
 LMPOP 1 none LEFT | EXISTS l | LRANGE none 0 -1 | SORT m | SORT m DESC
 `,
-  sets: String.raw`
+  sets: `
 SADD s 1 2 3 | SADD s 3 | SMEMBERS s | SCARD s | SISMEMBER s 1 | SMISMEMBER s 1 9 | SREM s 1 9
 SADD t 3 4 | SINTER s t | SUNION s t | SDIFF s t | SINTERCARD 2 s t | SINTERCARD 2 s t LIMIT 1
 SUNIONSTORE u s t | SMEMBERS u | SINTERSTORE u s t | SDIFFSTORE u s t | SMOVE s t 2 | SMEMBERS t
 SSCAN t 0 | OBJECT ENCODING t | SADD t word | OBJECT ENCODING t | SMEMBERS none | SPOP none | SPOP none 1
 SRANDMEMBER none | SADD one x | SPOP one | SRANDMEMBER one 2 | TYPE s
 `,
-  'sorted sets': String.raw`
+  'sorted sets': `
 ZADD z 1 a 2.5 b 3 c | ZADD z XX CH 4 a | ZADD z NX 9 a | ZADD z GT CH 1 a | ZADD z INCR 1 a
 ZRANGE z 0 -1 | ZRANGE z 0 -1 WITHSCORES | ZREVRANGE z 0 -1 WITHSCORES | ZRANGE z 2 +inf BYSCORE
 ZRANGEBYSCORE z (2.5 inf WITHSCORES LIMIT 0 1 | ZREVRANGEBYSCORE z 9 0 | ZSCORE z b | ZSCORE z none
@@ -58,7 +58,7 @@ ZINTERSTORE w 2 z y | ZINTERCARD 2 z y | ZDIFFSTORE w 2 y z | ZPOPMIN u | ZPOPMA
 ZMPOP 1 z MAX COUNT 2 | ZMPOP 1 none MIN | ZREM y a none | ZREMRANGEBYRANK y 0 0 | ZSCAN y 0
 ZREMRANGEBYSCORE y 0 0 | ZREMRANGEBYLEX z - + | ZADD z nan a | ZADD z 1 | OBJECT ENCODING v
 `,
-  streams: String.raw`
+  streams: `
 XADD s 1-1 a 1 | XADD s 1-2 b 2 c 3 | XADD s 1-2 d 4 | XADD s 5-* e 5 | XADD s NOMKSTREAM 6-1 f 6
 XADD none NOMKSTREAM 6-1 f 6 | XLEN s | XRANGE s - + | XRANGE s 1-2 + COUNT 1 | XREVRANGE s + -
 XREAD COUNT 2 STREAMS s 0 | XREAD STREAMS s none 1-1 0 | XREAD STREAMS s $ | XDEL s 1-1 9-9
@@ -68,13 +68,13 @@ XGROUP CREATECONSUMER s g d | XGROUP DELCONSUMER s g d | XGROUP SETID s g 0 | XG
 XREADGROUP GROUP g c STREAMS s > | XTRIM s MAXLEN 1 | XTRIM s MINID 9 | XSETID s 9-9 | XINFO GROUPS s
 XINFO STREAM s | XINFO STREAM none | XAUTOCLAIM s g c 0 0 | OBJECT ENCODING s | TYPE s | XADD s
 `,
-  'bits and bytes': String.raw`
+  'bits and bytes': `
 SETBIT b 7 1 | SETBIT b 100 1 | GETBIT b 7 | GETBIT b 8 | GETBIT none 1 | BITCOUNT b | BITCOUNT b 0 0
 BITCOUNT b 5 110 BIT | BITPOS b 1 | BITPOS b 0 | BITPOS b 1 5 | GET b
 BITFIELD b SET u8 0 255 GET i5 3 INCRBY u2 100 1 | BITFIELD_RO b GET u8 0 | BITFIELD b GET u99 0
 SET c abc | BITOP AND d b c | BITOP NOT d c | GET d | STRLEN d | BITOP XOR d b c | SETBIT b x 1
 `,
-  'hyperloglogs and places': String.raw`
+  'hyperloglogs and places': `
 PFADD p a b c | PFADD p a | PFCOUNT p | PFADD q c d | PFCOUNT p q | PFMERGE r p q | PFCOUNT r
 PFCOUNT none | GET p | GEOADD g 13.361389 38.115556 Palermo 15.087269 37.502669 Catania
 GEODIST g Palermo Catania km | GEODIST g Palermo none | GEOHASH g Palermo none | GEOPOS g Catania none
@@ -94,7 +94,7 @@ SCRIPT EXISTS 098e0f0d1448c0a81dafe820f66d460eb09263da nonsense
 FUNCTION LOAD "#!lua name=lib\nredis.register_function('f', function(k, a) return k[1] end)" | FCALL f 1 k
 FCALL none 0 | FCALL_RO f 0 | FUNCTION LIST | FUNCTION DELETE lib | SCRIPT FLUSH
 `,
-  'keys and their times': String.raw`
+  'keys and their times': `
 SET k v | TTL k | PTTL k | TTL none | PTTL none | EXPIRE k 1000 | TTL k | EXPIRE k 1000 NX
 EXPIREAT k 4000000000 | EXPIRETIME k | PEXPIRETIME k | PERSIST k | PERSIST k | EXPIRETIME k
 PEXPIREAT k 4000000000000 | PEXPIRETIME k | EXPIRE none 10 | COPY k c | COPY k c | COPY k c REPLACE
@@ -124,7 +124,7 @@ GETRANGE l 0 1 | MGET l k | SETRANGE k -1 x | SET k v NONSENSE | SET k v EX 0 | 
 ZADD z x m | SUNION k l | PFCOUNT k | GETBIT k -1 | LINDEX l x | SELECT 99 | SELECT x | AUTH x | AUTH a b
 AUTH default x | AUTH | SELECT | INCRBY k 99999999999999999999
 `,
-  'server and connection': String.raw`
+  'server and connection': `
 PING | PING x | PING x y | ECHO x | ECHO | CLIENT GETNAME | CLIENT SETNAME me | CLIENT GETNAME
 COMMAND COUNT | COMMAND INFO get nonsense | COMMAND GETKEYS MSET a 1 b 2 | COMMAND GETKEYS NONSENSE
 COMMAND LIST FILTERBY PATTERN xad* | COMMAND DOCS get | CONFIG GET maxmemory-policy | CONFIG SET x y
