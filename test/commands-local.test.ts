@@ -62,6 +62,9 @@ async function compareReplies(port: number, facts: ServerFacts, lines: Argument[
   raw.close();
 }
 
+/** Indexes that a cluster node refuses for being another database than 0. */
+const OTHER_DATABASE = /^(-?[1-9]\d{0,8}|2147483647)$/;
+
 describe('what heatsink answers itself', () => {
   test('is byte for byte what a server says: HELLO, AUTH, CLIENT', async () => {
     const name = ['CLIENT', 'GETNAME'];
@@ -119,6 +122,14 @@ describe('what heatsink answers itself', () => {
     ]);
   });
 
+  test('adds to the words of a cluster node who it is that refuses another database', () => {
+    const frame = frameOf('SELECT', '1');
+    const facts: ServerFacts = { version: '7.0.15', mode: 'cluster', databases: 1 };
+    const command = table.find(frame);
+    const reply = command && answerLocally(command, frame, newClient(1), facts)?.toString();
+    expect(reply).toMatch(/^-ERR SELECT is not allowed in cluster mode: heatsink /);
+  });
+
   test('is byte for byte what a server says: SELECT, also in a cluster', async () => {
     const indexes = ['0', '15', '16', '-1', 'abc', '', '00', '1.0', ' 1', '2147483647', '2147483648'];
     const selects = [...indexes, '-2147483649', '9223372036854775808', '1'].map((index) => ['SELECT', index]);
@@ -129,7 +140,8 @@ describe('what heatsink answers itself', () => {
       ['QUIT', 'x'],
     ]);
     const cluster: ServerFacts = { version: standalone.version, mode: 'cluster', databases: 1 };
-    await compareReplies(clustered.port, cluster, [...selects, ['HELLO', '3'], ['HELLO', '2']]);
+    const inCluster = selects.filter(([, index]) => !OTHER_DATABASE.test(index));
+    await compareReplies(clustered.port, cluster, [...inCluster, ['HELLO', '3'], ['HELLO', '2']]);
   });
 
   test.each(['POST', 'Host:'])('is to hang up without a word after %s', async (word) => {
