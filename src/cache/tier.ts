@@ -21,6 +21,22 @@ export interface HitCount {
 const OVERHEAD = 400;
 const FIRST_SLOTS = 1024;
 
+type EntryData = Pick<
+  Entry,
+  | 'hash'
+  | 'space'
+  | 'request'
+  | 'reply'
+  | 'keyHash'
+  | 'keyStart'
+  | 'keyEnd'
+  | 'version'
+  | 'epoch'
+  | 'deadline'
+  | 'proof'
+  | 'heat'
+>;
+
 export class Entry {
   readonly hash: number;
   readonly space: number;
@@ -60,20 +76,8 @@ export class Entry {
   }
 }
 
-export interface EntryFields {
-  readonly hash: number;
-  readonly space: number;
-  readonly request: Buffer;
-  readonly reply: Buffer;
-  readonly keyHash: number;
-  readonly keyStart: number;
-  readonly keyEnd: number;
-  readonly version: number;
-  readonly epoch: number;
-  readonly deadline: number;
-  readonly proof: Proof;
-  readonly heat: HitCount;
-}
+/** What an entry is made of; the tier copies the bytes. */
+export type EntryFields = Omit<EntryData, 'request'> & { readonly request: Buffer };
 
 export interface TierOptions {
   /** Hard cap for requests, replies and overhead together, in bytes. */

@@ -23,6 +23,7 @@ import { answerLocally, type ServerFacts } from '../commands/local.ts';
 import { refuses } from '../commands/refused.ts';
 import { splitByShard } from '../commands/split.ts';
 import type { CommandTable } from '../commands/table.ts';
+import { NO_COMMAND, UNKNOWN } from '../commands/unknown.ts';
 import { C, type Counters } from '../counters.ts';
 import type { Detector } from '../hotkeys/detector.ts';
 import { errorReply } from '../resp3/encode.ts';
@@ -341,25 +342,6 @@ const FORWARD = 0;
 const DONE = 1;
 const HOLD = 2;
 
-/** What heatsink assumes of a command that it knows nothing about. */
-const UNKNOWN: Command = {
-  name: '',
-  arity: -1,
-  isRead: false,
-  isWrite: true,
-  blocking: false,
-  cacheable: false,
-  fixedKey: 0,
-  keySpecs: [],
-  keysUnknown: true,
-  requestPolicy: 'none',
-  responsePolicy: 'none',
-  route: 'forward',
-  refusal: '',
-};
-
-/** What no server knows changes nothing. */
-const NO_COMMAND: Command = { ...UNKNOWN, isWrite: false };
 const NOWHERE: readonly number[] = [];
 
 function wait(session: Session, lane: Lane): false {

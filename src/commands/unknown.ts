@@ -1,0 +1,23 @@
+// Commands that are not in the table.
+
+import type { Command } from './command.ts';
+
+/** What heatsink assumes of a command that it knows nothing about. */
+export const UNKNOWN: Command = {
+  name: '',
+  arity: -1,
+  isRead: false,
+  isWrite: true,
+  blocking: false,
+  cacheable: false,
+  fixedKey: 0,
+  keySpecs: [],
+  keysUnknown: true,
+  requestPolicy: 'none',
+  responsePolicy: 'none',
+  route: 'forward',
+  refusal: '',
+};
+
+/** What no server knows changes nothing. */
+export const NO_COMMAND: Command = { ...UNKNOWN, isWrite: false };
