@@ -4,12 +4,8 @@
 import type { Counters } from '../counters.ts';
 import { C } from '../counters.ts';
 import { sameBytes, viewOf } from '../resp3/hash.ts';
+import type { Proof } from '../upstream/tracking.ts';
 import type { Versions } from './versions.ts';
-
-/** What an entry stands on; see upstream/tracking. */
-export interface Proof {
-  until: number;
-}
 
 /** Who counts the reads that an entry serves; see hotkeys/heat. */
 export interface HitCount {

@@ -11,20 +11,14 @@ import {
   simpleString,
 } from '../resp3/encode.ts';
 import type { RequestFrame } from '../resp3/request-frame.ts';
+import type { ServerFacts } from '../upstream/describe.ts';
 import { argumentIs, argumentText } from './argument.ts';
 import { clientGetName, clientId, clientInfo, clientSetInfo, clientSetName } from './client-commands.ts';
 import { type ClientState, parseInteger, setName } from './client-state.ts';
 import type { Command } from './command.ts';
 
+export type { ServerFacts } from '../upstream/describe.ts';
 export type { ClientState } from './client-state.ts';
-
-/** What the upstream says of itself. */
-export interface ServerFacts {
-  readonly version: string;
-  readonly mode: 'standalone' | 'cluster';
-  /** Its `databases` setting; 1 in a cluster. */
-  readonly databases: number;
-}
 
 type Answer = (frame: RequestFrame, client: ClientState, facts: ServerFacts) => Buffer;
 

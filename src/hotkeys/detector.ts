@@ -2,7 +2,7 @@
 // that stands out there becomes a candidate with an exact sliding window; a candidate that reaches the
 // threshold is hot at once, and stays so until its window falls below a lower mark.
 
-import { hashBytes, sameBytes, viewOf } from '../resp3/hash.ts';
+import { sameBytes } from '../resp3/hash.ts';
 import { Heat } from './heat.ts';
 import { Sketch } from './sketch.ts';
 
@@ -130,9 +130,4 @@ export class Detector {
     this.hotKeys--;
     this.#options.changed(heat);
   }
-}
-
-/** The hash under which a key is counted. */
-export function keyHashOf(key: Uint8Array): number {
-  return hashBytes(viewOf(key), 0, key.length);
 }

@@ -3,7 +3,7 @@
 // never that of an older value. The entry is published with the read's reply, if nothing has touched the key
 // since the fill was sent.
 
-import type { Proof, Tier } from '../cache/tier.ts';
+import type { Tier } from '../cache/tier.ts';
 import type { Versions } from '../cache/versions.ts';
 import { clock } from '../clock.ts';
 import { C, type Counters } from '../counters.ts';
@@ -16,6 +16,7 @@ import type { Lane } from '../upstream/lane.ts';
 import { databaseOf, protocolOf, type UpstreamNode } from '../upstream/node.ts';
 import { releaseBytes } from '../upstream/outgoing.ts';
 import type { Topology } from '../upstream/topology.ts';
+import type { Proof } from '../upstream/tracking.ts';
 import type { Fill, Request } from './request.ts';
 
 export interface FillOptions {
@@ -80,12 +81,11 @@ export class Fills {
     lane.seal();
   }
 
-  /** The fill's read is answered by `buf[start, end)`. Returns whether the entry is in the tier now. */
-  publish(request: Request, fill: Fill, buf: Buffer, start: number, end: number): boolean {
+  /** The fill's read is answered by `buf[start, end)`. It is kept if nothing speaks against it. */
+  publish(request: Request, fill: Fill, buf: Buffer, start: number, end: number): void {
     const { tier, versions, topology, counters } = this.#options;
     const { heat, proof, version, epoch } = fill;
-    const life = this.#life(fill);
-    const deadline = fill.sentAt + life;
+    const deadline = fill.sentAt + this.#life(fill);
     const bytes = bytesOf(request);
     const kept =
       buf[start] !== TYPE.error &&
@@ -113,7 +113,6 @@ export class Fills {
       });
     if (end - start > tier.options.maxEntryBytes) heat.unfitUntil = clock.ms + UNFIT_FOR;
     counters[kept ? C.fillsKept : C.fillsDropped]++;
-    return kept;
   }
 
   /**

@@ -1,12 +1,13 @@
 // Everything that ends entries of the tier, besides time and the writes of heatsink's own clients: the server's
 // pushes, flushes, lost tracked connections, slots with a new owner, keys that are not hot any more.
 
-import type { Proof, Tier } from '../cache/tier.ts';
+import type { Tier } from '../cache/tier.ts';
 import type { Versions } from '../cache/versions.ts';
 import { C, type Counters } from '../counters.ts';
 import type { Heat } from '../hotkeys/heat.ts';
 import { hashBytes, viewOf } from '../resp3/hash.ts';
 import { slotOf } from '../upstream/slot.ts';
+import type { Proof } from '../upstream/tracking.ts';
 
 export class Invalidation {
   readonly #tier: Tier;

@@ -2,11 +2,11 @@
 // an upstream node. Requests are reused, so that serving one allocates nothing.
 
 import { Flight } from '../cache/flights.ts';
-import type { Proof } from '../cache/tier.ts';
 import type { Heat } from '../hotkeys/heat.ts';
 import type { CallOwner } from '../upstream/call.ts';
 import type { UpstreamNode } from '../upstream/node.ts';
 import { releaseBytes } from '../upstream/outgoing.ts';
+import type { Proof } from '../upstream/tracking.ts';
 
 /** What was true when a fill was sent. */
 export interface Fill {
@@ -27,7 +27,7 @@ export interface Fill {
 /** The client that asks, as far as its requests need to know it; see session.ts. */
 export interface Asker {
   readonly id: number;
-  /** Its requests that are answered by another client's read, and those that write. */
+  /** Its requests that travel apart from the others, and those that write. */
   shared: number;
   writing: number;
   /** The reply to the request is `buf[start, end)`. The request must not be used any more. */
@@ -50,7 +50,7 @@ export class Request extends Flight {
   ready = false;
   /** The reply, where it could not be passed on at once because earlier ones are still open. */
   reply: Buffer | null = null;
-  /** Whether another client's read answers it: its client's writes must wait for that. */
+  /** Whether it travels apart from its client's other commands: their writes must wait for it. */
   shared = false;
   writes = NO_WRITE;
   keyHash = 0;

@@ -47,7 +47,7 @@ export class Session implements ClientState, Asker {
 
   /** Requests without a reply. */
   pending = 0;
-  /** Those of them that are answered by another client's read, and those that write. */
+  /** Those of them that travel apart (`Request.shared`), and those that write. */
   shared = 0;
   writing = 0;
   /** The topology generation under which the pending ones were routed. */

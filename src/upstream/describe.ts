@@ -2,9 +2,11 @@
 
 import type { Control } from './control.ts';
 
-export interface UpstreamFacts {
+/** What the upstream says of itself. */
+export interface ServerFacts {
   readonly version: string;
   readonly mode: 'standalone' | 'cluster';
+  /** Its `databases` setting; 1 in a cluster. */
   readonly databases: number;
 }
 
@@ -12,7 +14,7 @@ export interface UpstreamFacts {
 const DATABASES = 16;
 
 /** Asks INFO and CONFIG; rejects when no server answers. */
-export async function readFacts(control: Control, cluster: boolean): Promise<UpstreamFacts> {
+export async function readFacts(control: Control, cluster: boolean): Promise<ServerFacts> {
   const info = String(await control.call('INFO', 'server'));
   const version = /redis_version:(\S+)/.exec(info)?.[1] ?? '0.0.0';
   if (cluster) return { version, mode: 'cluster', databases: 1 };

@@ -137,7 +137,7 @@ export class Lane implements Carrier, Flushable {
     this.#lastError = 'heatsink is shutting down';
     this.state = 'closed';
     if (socket !== null) socket.destroy();
-    else this.#failAll(this.#lastError);
+    else this.#settle(this.#lastError, true);
   }
 
   /** Breaks the connection as if the server had: what hangs on it is lost or repeated by the usual rules. */
@@ -314,11 +314,8 @@ export class Lane implements Carrier, Flushable {
       call = next;
     }
     if (this.state === 'closed') this.#failWaiting(reason);
-    else if (this.#waiting.length > 0) this.connect();
-  }
-
-  #failAll(reason: string): void {
-    this.#settle(reason, true);
+    // Not after a connection that could not be made: who calls now is refused for a while.
+    else if (wasUp && this.#waiting.length > 0) this.connect();
   }
 
   #failWaiting(reason: string): void {

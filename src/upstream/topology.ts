@@ -1,7 +1,6 @@
 // Which node owns a key. A standalone server is a topology of one node; a cluster maps 16,384 slots to nodes.
 
-import type { LinkOptions } from './node.ts';
-import { UpstreamNode } from './node.ts';
+import { type LinkOptions, UpstreamNode } from './node.ts';
 import { SLOTS, slotOf } from './slot.ts';
 
 const NOBODY = 0xffff;
@@ -22,7 +21,7 @@ export class Topology {
   generation = 0;
   /** Slots that have a new owner, after the map has changed; to be set once by who must know. */
   onMoved: (slots: (slot: number) => boolean) => void = () => {};
-  /** A node that has just been met. */
+  /** A node owns slots from now on, and did not before. */
   onNode: (node: UpstreamNode) => void = () => {};
 
   readonly #link: LinkOptions;
