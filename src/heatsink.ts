@@ -15,13 +15,20 @@ import { parseUpstream, type Upstream } from './config/upstream-url.ts';
 import { createCounters } from './counters.ts';
 import { Detector } from './hotkeys/detector.ts';
 import { Answers } from './proxy/answers.ts';
+import { Blocking } from './proxy/blocking.ts';
+import { ExecCall } from './proxy/exec.ts';
 import { Fills } from './proxy/fills.ts';
 import { Invalidation } from './proxy/invalidation.ts';
 import { listen } from './proxy/listener.ts';
+import { OwnConnection } from './proxy/own-connection.ts';
 import { Pipeline } from './proxy/pipeline.ts';
 import { Redirects } from './proxy/redirects.ts';
 import { Scatter } from './proxy/scatter.ts';
+import type { Session } from './proxy/session.ts';
 import { SharedReads } from './proxy/shared-reads.ts';
+import { Subscribing } from './proxy/subscriptions.ts';
+import { Tracking } from './proxy/tracking.ts';
+import { Transactions } from './proxy/transactions.ts';
 import { Writes } from './proxy/writes.ts';
 import { Control } from './upstream/control.ts';
 import { readFacts, readKeys } from './upstream/describe.ts';
@@ -114,6 +121,18 @@ async function start(config: Config, log: Logger, onClose: OnClose): Promise<Omi
   const fills = new Fills({ tier, versions, topology, counters, ttl, maxStaleness, untrackedTtl, db });
   const answers = new Answers({ tier, flights, detector, topology, redirects, fills, writes, counters });
   const tierOn = config.tier.enabled;
+  const scatter = new Scatter(redirects, answers, counters);
+  const exec = new ExecCall({ redirects, answers, counters });
+  const sessions = new Map<number, Session>();
+  const own = new OwnConnection({
+    topology,
+    answers,
+    transactions: new Transactions({ topology, answers, exec, redirects, writes, facts, counters }),
+    subscribing: new Subscribing({ topology, answers, counters }),
+    blocking: new Blocking({ topology, answers, scatter, counters }),
+    tracking: new Tracking({ topology, answers, counters, client: (id) => sessions.get(id) }),
+    counters,
+  });
   pipeline = new Pipeline({
     tier,
     tierOn,
@@ -123,7 +142,8 @@ async function start(config: Config, log: Logger, onClose: OnClose): Promise<Omi
     reads: new SharedReads({ flights, fills, versions, answers, counters, tierOn }),
     writes,
     answers,
-    scatter: new Scatter(redirects, answers, counters),
+    scatter,
+    own,
     counters,
     facts,
     table: () => table,
@@ -141,7 +161,7 @@ async function start(config: Config, log: Logger, onClose: OnClose): Promise<Omi
     config.hot.window / config.hot.steps,
   ).unref();
   onClose(() => clearInterval(timer));
-  const listener = await listen(config.listen, pipeline);
+  const listener = await listen(config.listen, pipeline, sessions);
   onClose(() => listener.close(config.shutdownTimeout));
   const health = watchHealth(control, (trouble) => {
     if (trouble === null) log.info('the upstream answers again');

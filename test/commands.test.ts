@@ -171,8 +171,8 @@ describe('the table', () => {
     expect(modules.find(frameOf('json.GET', 'k'))?.cacheable).toBe(true);
     expect(keysOf(['json.mset', 'a', '$', '1', 'b', '$', '2'], modules)).toEqual(['a', 'b']);
     expect(keysOf(['mod.odd', 'a'], modules)).toBe(-1);
-    expect(modules.named('mod.block')?.route).toBe('refuse');
-    expect(oldTable().named('blpop')?.route).toBe('refuse');
+    expect(modules.named('mod.block')?.state).toBe('blocking');
+    expect(oldTable().named('blpop')?.state).toBe('blocking');
   });
 });
 

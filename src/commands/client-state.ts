@@ -16,6 +16,8 @@ export interface ClientState {
   readonly localAddress: string;
   /** Set when the connection is to be closed after the reply. */
   closing: boolean;
+  /** Gives up all that the upstream keeps for this client alone: transaction, subscriptions, tracking, MONITOR. */
+  forget(): void;
   /** Milliseconds since 1970. */
   readonly createdAt: number;
 }

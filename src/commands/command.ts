@@ -1,6 +1,8 @@
 // What heatsink knows about one command: plain objects that are made once, from the server's own words, and
 // then only read.
 
+import type { State } from './stateful.ts';
+
 export type RequestPolicy = 'none' | 'all_nodes' | 'all_shards' | 'multi_shard' | 'special';
 
 export type ResponsePolicy =
@@ -15,10 +17,10 @@ export type ResponsePolicy =
   | 'special';
 
 /**
- * Who answers. `local`: ask `answerLocally` first, its null means forward. `refuse`: ask `refuses` first, its
- * null means forward.
+ * Who answers. `local`: ask `answerLocally` first, its null means forward. `state`: it may need a connection of
+ * its own. `refuse`: ask `refuses` first, its null means forward.
  */
-export type Route = 'forward' | 'local' | 'refuse';
+export type Route = 'forward' | 'local' | 'state' | 'refuse';
 
 /**
  * One way to find some of a command's keys, as the server describes it: first where to begin, then which.
@@ -64,6 +66,8 @@ export interface Command {
   readonly requestPolicy: RequestPolicy;
   readonly responsePolicy: ResponsePolicy;
   readonly route: Route;
+  /** What it needs a connection of its own for, or null. */
+  readonly state: State | null;
   /** Why it is not served; empty when it is. */
   readonly refusal: string;
 }

@@ -1,10 +1,11 @@
 // Reads one row of a server's COMMAND reply into a Command, and decides from it who answers the command.
 
 import { isDeterministicRead } from './cacheable.ts';
-import type { Command, KeySpec, RequestPolicy, ResponsePolicy } from './command.ts';
+import type { Command, KeySpec, RequestPolicy, ResponsePolicy, Route } from './command.ts';
 import { isAnsweredLocally } from './local.ts';
 import { CORRECTED, CORRECTED_KEYS, OLD_KEYS, POLICIES, type Policies, rangeOfKeys } from './overlay.ts';
 import { refusalOf } from './refused.ts';
+import { type State, stateOf } from './stateful.ts';
 
 /** One row of COMMAND; servers older than 7.0 give the first seven fields only, and then `subcommands` is null. */
 export interface Row {
@@ -52,8 +53,8 @@ export function toCommand(row: Row): Command {
   const keyed = keysUnknown || keySpecs.some((spec) => !spec.channel);
   const blocking = row.flags.includes('blocking') || row.categories.includes('@blocking');
   const policies = policiesOf(row);
-  const refusal = refusalOf(name, blocking);
-  const local = isAnsweredLocally(name);
+  const refusal = refusalOf(name);
+  const state = stateOf(name, blocking);
   return {
     name,
     arity,
@@ -66,9 +67,16 @@ export function toCommand(row: Row): Command {
     keysUnknown,
     requestPolicy: policies.request,
     responsePolicy: policies.response,
-    route: local ? 'local' : refusal === '' ? 'forward' : 'refuse',
-    refusal: local ? '' : refusal,
+    route: routeOf(name, state, refusal),
+    state,
+    refusal: isAnsweredLocally(name) ? '' : refusal,
   };
+}
+
+function routeOf(name: string, state: State | null, refusal: string): Route {
+  if (isAnsweredLocally(name)) return 'local';
+  if (state !== null) return 'state';
+  return refusal === '' ? 'forward' : 'refuse';
 }
 
 function policiesOf(row: Row): Policies {

@@ -1,5 +1,6 @@
 // Finds the keys among a request's arguments, by the key specs of its command.
 
+import { hashBytes } from '../resp3/hash.ts';
 import { NOT_A_NUMBER, parseLength } from '../resp3/length.ts';
 import type { RequestFrame } from '../resp3/request-frame.ts';
 import { argumentIs } from './argument.ts';
@@ -27,9 +28,8 @@ export class KeyPositions {
  */
 export function findKeys(command: Command, frame: RequestFrame, out: KeyPositions): number {
   out.count = 0;
-  const { argc } = frame;
-  const { arity, keySpecs } = command;
-  if (arity >= 0 ? argc !== arity : argc < -arity) return 0;
+  const { keySpecs } = command;
+  if (!fits(command, frame)) return 0;
   if (command.keysUnknown) return -1;
   for (let i = 0; i < keySpecs.length; i++) {
     if (!addKeys(keySpecs[i], frame, out)) {
@@ -38,6 +38,20 @@ export function findKeys(command: Command, frame: RequestFrame, out: KeyPosition
     }
   }
   return out.count;
+}
+
+/** Whether the request has as many arguments as its command takes. */
+export function fits({ arity }: Command, { argc }: RequestFrame): boolean {
+  return arity >= 0 ? argc === arity : argc >= -arity;
+}
+
+/** Adds the hash of each key, by which keys are counted and versioned, to `out`. */
+export function hashKeys(frame: RequestFrame, keys: KeyPositions, out: number[]): void {
+  const { view, start, args } = frame;
+  for (let i = 0; i < keys.count; i++) {
+    const at = keys.at[i] * 2;
+    out.push(hashBytes(view, start + args[at], start + args[at + 1]));
+  }
 }
 
 /** False when the arguments do not fit the spec. */

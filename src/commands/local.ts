@@ -140,6 +140,7 @@ function select(frame: RequestFrame, client: ClientState, facts: ServerFacts): B
 
 /** RESET: back to what a new connection has. The library's name stays, as it still is that library. */
 function reset(_frame: RequestFrame, client: ClientState): Buffer {
+  client.forget();
   client.name = '';
   client.protocol = 2;
   client.db = 0;

@@ -16,6 +16,7 @@ export const UNKNOWN: Command = {
   requestPolicy: 'none',
   responsePolicy: 'none',
   route: 'forward',
+  state: null,
   refusal: '',
 };
 

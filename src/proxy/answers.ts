@@ -9,7 +9,8 @@ import type { Detector } from '../hotkeys/detector.ts';
 import { errorReply } from '../resp3/encode.ts';
 import { hashBytes, viewOf } from '../resp3/hash.ts';
 import { TYPE } from '../resp3/reply-frame.ts';
-import type { Call, CallOwner } from '../upstream/call.ts';
+import type { Call, CallOwner, Carrier } from '../upstream/call.ts';
+import type { UpstreamNode } from '../upstream/node.ts';
 import type { Topology } from '../upstream/topology.ts';
 import type { Fills } from './fills.ts';
 import type { Redirects } from './redirects.ts';
@@ -44,7 +45,7 @@ export class Answers implements CallOwner {
       const fill = request.fill;
       // Wherever it is sent on to, it does not come back over the tracked connection.
       request.fill = null;
-      if (redirects.follow(request, buf, start, end, request.space, clientOf(request))) {
+      if (redirects.follow(request, buf, start, end, (node) => laneOf(request, node))) {
         // Its client's writes must not overtake it on its way round.
         if (request.session !== null && !request.shared) share(request.session, request);
         return;
@@ -61,7 +62,7 @@ export class Answers implements CallOwner {
     if (node !== null) {
       // The tracked connection broke, which is no reason to fail a read.
       request.fill = null;
-      node.lane(request.space, clientOf(request)).resend(request);
+      laneOf(request, node).resend(request);
       return;
     }
     this.#on.counters[C.failed]++;
@@ -125,6 +126,7 @@ export class Answers implements CallOwner {
 
 /** The error for a call that got no reply. */
 export function failure(reason: string, sent: boolean): Buffer {
+  if (reason.startsWith('-')) return errorReply(reason.slice(1));
   return errorReply(
     sent
       ? `ERR heatsink: the connection to ${reason} broke before the reply; the command may have been executed`
@@ -138,8 +140,9 @@ export function share(session: Asker, request: Request): void {
   session.shared++;
 }
 
-function clientOf(request: Request): number {
-  return request.session === null ? 0 : request.session.id;
+/** The lane of the request's client to that node; any for a request that no client leads. */
+function laneOf(request: Request, node: UpstreamNode): Carrier {
+  return request.session?.laneTo(node) ?? node.lane(request.space, 0);
 }
 
 function finish(request: Request, buf: Buffer, start: number, end: number): void {

@@ -19,19 +19,22 @@ export interface Listener {
 /** How often a closing listener looks whether its sessions are idle, in milliseconds. */
 const DRAIN_POLL = 10;
 
-/** Rejects with the system's error when the address cannot be had. */
-export async function listen(at: { host: string; port: number }, pipeline: Pipeline): Promise<Listener> {
-  const sessions = new Set<Session>();
+/** Keeps `sessions` true, by their ids. Rejects with the system's error when the address cannot be had. */
+export async function listen(
+  at: { host: string; port: number },
+  pipeline: Pipeline,
+  sessions: Map<number, Session>,
+): Promise<Listener> {
   let lastId = 0;
 
   function accept(accepted: Socket): void {
     const { counters } = pipeline;
     const session = new Session(++lastId, accepted, (onBytes) => adoptSocket(accepted, onBytes), pipeline);
     counters[C.accepted]++;
-    sessions.add(session);
+    sessions.set(session.id, session);
     session.socket.on('close', () => {
       counters[C.closed]++;
-      sessions.delete(session);
+      sessions.delete(session.id);
       session.close();
     });
   }
@@ -50,15 +53,15 @@ export async function listen(at: { host: string; port: number }, pipeline: Pipel
     async close(grace) {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       const until = performance.now() + grace;
-      for (const session of sessions) session.socket.pause();
+      for (const session of sessions.values()) session.socket.pause();
       const wait = async (busy: () => boolean) => {
         while (busy() && performance.now() < until)
           await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL));
       };
-      await wait(() => [...sessions].some((session) => session.pending > 0));
-      for (const session of sessions) session.socket.destroySoon();
+      await wait(() => [...sessions.values()].some((session) => session.pending > 0));
+      for (const session of sessions.values()) session.socket.destroySoon();
       await wait(() => sessions.size > 0);
-      for (const session of sessions) session.socket.destroy();
+      for (const session of sessions.values()) session.socket.destroy();
       await closed;
     },
   };

@@ -3,6 +3,7 @@
 //   frame      resp3/request-frame   its bytes are found                            (session.ts)
 //   tier       cache/tier            asked a moment ago and still valid?            -> reply
 //   classify   commands/table        which command; about the connection itself?    -> reply, or a clear refusal
+//              own-connection.ts     does it need a connection of its own upstream? -> pinned
 //   keys       commands/keys         which keys
 //   detect     hotkeys/detector      reads are counted
 //   coalesce   shared-reads.ts       is the same read waiting to be sent?           -> joins it
@@ -18,7 +19,7 @@ import type { Tier } from '../cache/tier.ts';
 import { clock } from '../clock.ts';
 import { argument } from '../commands/argument.ts';
 import type { Command } from '../commands/command.ts';
-import { findKeys, KeyPositions } from '../commands/keys.ts';
+import { findKeys, fits, hashKeys, KeyPositions } from '../commands/keys.ts';
 import { answerLocally, type ServerFacts } from '../commands/local.ts';
 import { refuses } from '../commands/refused.ts';
 import { splitByShard } from '../commands/split.ts';
@@ -33,6 +34,8 @@ import type { Lane } from '../upstream/lane.ts';
 import { slotOf } from '../upstream/slot.ts';
 import type { Topology } from '../upstream/topology.ts';
 import { type Answers, SLOT_UNSERVED } from './answers.ts';
+import { DONE, FORWARD, HOLD, type Outcome } from './outcome.ts';
+import type { OwnConnection } from './own-connection.ts';
 import { NO_WRITE, type Request, takeRequest, WRITES_ALL, WRITES_KEY, WRITES_KEYS } from './request.ts';
 import type { Scatter, ScatteredPart } from './scatter.ts';
 import type { Servant, Session } from './session.ts';
@@ -52,6 +55,7 @@ export interface PipelineParts {
   readonly writes: Writes;
   readonly answers: Answers;
   readonly scatter: Scatter;
+  readonly own: OwnConnection;
   readonly counters: Counters;
   readonly facts: ServerFacts;
   /** The upstream's commands; another object after they were read again. */
@@ -88,7 +92,7 @@ export class Pipeline implements Servant {
     const { view, start, end } = frame;
     if (tier.entries > 0 && end - start <= SHARED_MAX) {
       const hash = hashBytes(view, start, end);
-      const entry = tier.find(hash, session.space, view, start, end);
+      const entry = tier.find(hash, session.tierSpace, view, start, end);
       if (entry !== null && tier.valid(entry, clock.ms)) {
         entry.used = true;
         entry.heat.now++;
@@ -99,13 +103,10 @@ export class Pipeline implements Servant {
       }
     }
     const command = this.#on.table().find(frame);
-    if (command === null) return this.#askKeys(session, frame, null);
-    if (command.route !== 'forward') {
-      const answered =
-        command.route === 'local'
-          ? this.#local(session, frame, command)
-          : this.#refuse(session, frame, command);
-      if (answered !== FORWARD) return answered === DONE;
+    if (session.restricted || command === null || command.route !== 'forward') {
+      const outcome = this.#special(session, frame, command);
+      if (outcome !== FORWARD) return outcome === DONE;
+      if (command === null) return this.#askKeys(session, frame, null);
     }
     // Commands that were sent by an older map must be answered before the next one may overtake them elsewhere.
     if (session.generation !== topology.generation) {
@@ -152,7 +153,7 @@ export class Pipeline implements Servant {
     const keyEnd = start + args[keyArgument * 2 + 1];
     const node = topology.ownerOf(buf, keyStart, keyEnd);
     if (node === null) return this.#fail(session, SLOT_UNSERVED);
-    const lane = node.lane(session.space, session.id);
+    const lane = session.laneTo(node);
     if (lane.congested) return wait(session, lane);
     const request = takeRequest(this.answers);
     request.space = session.space;
@@ -160,7 +161,7 @@ export class Pipeline implements Servant {
     if (command.isRead) {
       const heat = detector.count(request.keyHash, view, keyStart, keyEnd);
       // Behind its own write a client's read goes the same way, so that it cannot overtake it.
-      if (command.cacheable && session.writing === 0 && end - start <= SHARED_MAX) {
+      if (command.cacheable && session.writing === 0 && session.pins === null && end - start <= SHARED_MAX) {
         const consistency = rules.of(buf, keyStart, keyEnd);
         if (consistency !== 'off') {
           request.hash = flightHash(request.keyHash, view, start, end);
@@ -183,17 +184,15 @@ export class Pipeline implements Servant {
     const first = keys.at[0];
     const node = topology.ownerOf(buf, start + args[first * 2], start + args[first * 2 + 1]);
     if (node === null) return this.#fail(session, SLOT_UNSERVED);
-    const lane = node.lane(session.space, session.id);
+    const lane = session.laneTo(node);
     if (lane.congested) return wait(session, lane);
     const request = takeRequest(this.answers);
     request.space = session.space;
     const hashes: number[] = [];
-    for (let i = 0; i < keys.count; i++) {
-      const keyStart = start + args[keys.at[i] * 2];
-      const keyEnd = start + args[keys.at[i] * 2 + 1];
-      const keyHash = hashBytes(view, keyStart, keyEnd);
-      if (command.isWrite) hashes.push(keyHash);
-      else if (command.isRead) detector.count(keyHash, view, keyStart, keyEnd);
+    hashKeys(frame, keys, hashes);
+    for (let i = 0; i < keys.count && command.isRead; i++) {
+      const at = keys.at[i] * 2;
+      detector.count(hashes[i], view, start + args[at], start + args[at + 1]);
     }
     request.keyHashes = hashes;
     const writes = command.isWrite ? WRITES_KEYS : NO_WRITE;
@@ -228,14 +227,14 @@ export class Pipeline implements Servant {
     const { requestPolicy } = command;
     const everywhere =
       requestPolicy === 'all_nodes' || requestPolicy === 'all_shards' || command.name === 'randomkey';
-    const asked = everywhere ? nodes : [nodes[session.id % nodes.length]];
-    const lanes = asked.map((node) => node.lane(session.space, session.id));
+    const asked = everywhere ? nodes : [session.pins?.home ?? nodes[session.id % nodes.length]];
+    const lanes = asked.map((node) => session.laneTo(node));
     const full = lanes.find((lane) => lane.congested);
     if (full !== undefined) return wait(session, full);
     const request = takeRequest(this.answers);
     request.space = session.space;
     // With a wrong number of arguments it has no keys either, and the server will refuse it.
-    const writes = command.isWrite && fits(command.arity, frame.argc) ? WRITES_ALL : NO_WRITE;
+    const writes = command.isWrite && fits(command, frame) ? WRITES_ALL : NO_WRITE;
     if (lanes.length > 1) {
       const bytes = Buffer.from(buf.subarray(start, end));
       const parts = nodes.map((node) => ({ node, request: bytes, positions: [] }));
@@ -268,7 +267,7 @@ export class Pipeline implements Servant {
     writes: number,
   ): void {
     this.#begin(session, request, writes);
-    this.#on.scatter.send(request, command, parts, session.id);
+    this.#on.scatter.send(request, command, parts);
   }
 
   #begin(session: Session, request: Request, writes: number): void {
@@ -280,12 +279,26 @@ export class Pipeline implements Servant {
     this.#on.writes.begin(request);
   }
 
+  /** All that is not simply sent on: by whom it is asked, or what. `command` is null for an unknown one. */
+  #special(session: Session, frame: RequestFrame, command: Command | null): Outcome {
+    if (session.restricted) {
+      const outcome = this.#on.own.guard(session, frame, command);
+      if (outcome !== FORWARD) return outcome;
+    }
+    switch (command?.route) {
+      case 'local':
+        return this.#local(session, frame, command);
+      case 'state':
+        return this.#on.own.serve(session, frame, command);
+      case 'refuse':
+        return this.#refuse(session, frame, command);
+      default:
+        return FORWARD;
+    }
+  }
+
   /** A command that changes the connection is served when it is the only one, so that it changes no other. */
-  #local(
-    session: Session,
-    frame: RequestFrame,
-    command: Command,
-  ): typeof FORWARD | typeof DONE | typeof HOLD {
+  #local(session: Session, frame: RequestFrame, command: Command): Outcome {
     if (session.pending > 0) return HOLD;
     const reply = answerLocally(command, frame, session, this.#on.facts);
     if (reply === null) return FORWARD;
@@ -294,8 +307,8 @@ export class Pipeline implements Servant {
     return DONE;
   }
 
-  #refuse(session: Session, frame: RequestFrame, command: Command): typeof FORWARD | typeof DONE {
-    const reason = refuses(command, frame, { cluster: this.#on.topology.nodes.length > 1 });
+  #refuse(session: Session, _frame: RequestFrame, command: Command): Outcome {
+    const reason = refuses(command, { cluster: this.#on.topology.nodes.length > 1 });
     if (reason === null) return FORWARD;
     this.counters[C.refused]++;
     session.reply(errorReply(reason));
@@ -333,14 +346,6 @@ export class Pipeline implements Servant {
     return this.#manyKeys(session, frame, known);
   }
 }
-
-function fits(arity: number, argc: number): boolean {
-  return arity >= 0 ? argc === arity : argc >= -arity;
-}
-
-const FORWARD = 0;
-const DONE = 1;
-const HOLD = 2;
 
 const NOWHERE: readonly number[] = [];
 

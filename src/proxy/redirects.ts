@@ -3,22 +3,28 @@
 
 import { C, type Counters } from '../counters.ts';
 import { encodeRequest } from '../resp3/encode.ts';
-import { Call, type Carrier } from '../upstream/call.ts';
+import { TYPE } from '../resp3/reply-frame.ts';
+import type { Call, Carrier } from '../upstream/call.ts';
 import type { Discovery } from '../upstream/discover.ts';
-import { releaseBytes } from '../upstream/outgoing.ts';
+import type { UpstreamNode } from '../upstream/node.ts';
+import { sendQuietly } from '../upstream/quiet.ts';
 import type { Topology } from '../upstream/topology.ts';
 
 /** A call that is sent round more often than this gets the server's word as it is. */
-const MOST_HOPS = 16;
+export const MOST_HOPS = 16;
 /** While a slot is half moved, a command of several keys has to wait: that many times, that many milliseconds. */
-const TRYAGAIN_HOPS = 200;
-const TRYAGAIN_PAUSE = 10;
+export const TRYAGAIN_HOPS = 200;
+export const TRYAGAIN_PAUSE = 10;
 
 const ASKING = encodeRequest(['ASKING']);
-const IGNORED = {
-  replied: (call: Call) => releaseBytes(call),
-  failed: (call: Call) => releaseBytes(call),
-};
+
+export interface Redirection {
+  readonly word: 'MOVED' | 'ASK' | 'TRYAGAIN';
+  readonly slot: number;
+  /** Empty for the host that said it. */
+  readonly host: string;
+  readonly port: number;
+}
 
 export interface RedirectOptions {
   readonly topology: Topology;
@@ -33,51 +39,70 @@ export class Redirects {
     this.#options = options;
   }
 
-  /**
-   * Whether the error reply `buf[start, end)` was a redirection and the call is on its way again, on a lane of
-   * that space and client.
-   */
-  follow(call: Call, buf: Buffer, start: number, end: number, space: number, clientId: number): boolean {
-    if (!this.#options.topology.cluster) return false;
+  /** What the reply `buf[start, end)` says about where to ask instead; null for any other reply. */
+  read(buf: Buffer, start: number, end: number): Redirection | null {
+    if (buf[start] !== TYPE.error || !this.#options.topology.cluster) return null;
     const initial = buf[start + 1];
     // M, A, T: any other error is the client's.
-    if (initial !== 0x4d && initial !== 0x41 && initial !== 0x54) return false;
-    const [word, slot, address] = buf.toString('latin1', start + 1, end - 2).split(' ');
-    const { counters, topology, discovery } = this.#options;
-    if (word === 'TRYAGAIN') {
-      if (call.waits >= TRYAGAIN_HOPS) return false;
-      counters[C.tryAgain]++;
-      const lane = call.lane as Carrier;
-      call.waits++;
-      setTimeout(() => resend(lane, call), TRYAGAIN_PAUSE);
-      return true;
-    }
-    if ((word !== 'MOVED' && word !== 'ASK') || address === undefined || call.repeats >= MOST_HOPS)
-      return false;
+    if (initial !== 0x4d && initial !== 0x41 && initial !== 0x54) return null;
+    const [word, slot, address = ''] = buf.toString('latin1', start + 1, end - 2).split(' ');
+    if (word === 'TRYAGAIN') return { word, slot: -1, host: '', port: 0 };
+    if ((word !== 'MOVED' && word !== 'ASK') || address === '') return null;
     const colon = address.lastIndexOf(':');
-    const from = (call.lane as Carrier).options;
-    const host = address.slice(0, colon) || from.host;
-    const port = Number(address.slice(colon + 1));
-    call.repeats++;
-    const lane = topology.at(host, port).lane(space, clientId);
+    return {
+      word,
+      slot: Number(slot),
+      host: address.slice(0, colon),
+      port: Number(address.slice(colon + 1)),
+    };
+  }
+
+  /** The node that a MOVED or ASK from `from` names; a MOVED changes the map as well. */
+  target({ word, slot, host, port }: Redirection, from: Carrier): UpstreamNode {
+    const { counters, topology, discovery } = this.#options;
+    const at = host || from.options.host;
     if (word === 'MOVED') {
       counters[C.moved]++;
-      topology.setOwner(Number(slot), host, port);
+      topology.setOwner(slot, at, port);
       discovery.refreshSoon();
     } else {
       counters[C.asked]++;
     }
-    call.asking = word === 'ASK';
+    return topology.at(at, port);
+  }
+
+  /**
+   * Whether the error reply `buf[start, end)` was a redirection and the call is on its way again, on the lane that
+   * `laneTo` gives for its new node.
+   */
+  follow(
+    call: Call,
+    buf: Buffer,
+    start: number,
+    end: number,
+    laneTo: (node: UpstreamNode) => Carrier,
+  ): boolean {
+    const where = this.read(buf, start, end);
+    if (where === null) return false;
+    const from = call.lane as Carrier;
+    if (where.word === 'TRYAGAIN') {
+      if (call.waits >= TRYAGAIN_HOPS) return false;
+      this.#options.counters[C.tryAgain]++;
+      call.waits++;
+      setTimeout(() => resend(from, call), TRYAGAIN_PAUSE);
+      return true;
+    }
+    if (call.repeats >= MOST_HOPS) return false;
+    call.repeats++;
+    const lane = laneTo(this.target(where, from));
+    call.asking = where.word === 'ASK';
     resend(lane, call);
     return true;
   }
 }
 
 function resend(lane: Carrier, call: Call): void {
-  if (call.asking) {
-    // On the same lane and right before: it holds for the next command alone.
-    lane.send(new Call(IGNORED), ASKING, 0, ASKING.length);
-    lane.seal();
-  }
+  // On the same lane and right before: it holds for the next command alone.
+  if (call.asking) sendQuietly(lane, ASKING);
   lane.resend(call);
 }

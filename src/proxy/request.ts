@@ -3,7 +3,7 @@
 
 import { Flight } from '../cache/flights.ts';
 import type { Heat } from '../hotkeys/heat.ts';
-import type { CallOwner } from '../upstream/call.ts';
+import type { CallOwner, Carrier } from '../upstream/call.ts';
 import type { UpstreamNode } from '../upstream/node.ts';
 import { releaseBytes } from '../upstream/outgoing.ts';
 import type { Proof } from '../upstream/tracking.ts';
@@ -30,6 +30,8 @@ export interface Asker {
   /** Its requests that travel apart from the others, and those that write. */
   shared: number;
   writing: number;
+  /** Where its commands for that node go. */
+  laneTo(node: UpstreamNode): Carrier;
   /** The reply to the request is `buf[start, end)`. The request must not be used any more. */
   complete(request: Request, buf: Buffer, start: number, end: number): void;
 }
@@ -41,6 +43,8 @@ export const WRITES_KEY = 1;
 export const WRITES_KEYS = 2;
 /** May write any key. */
 export const WRITES_ALL = 3;
+/** Writes keys of `keyHashes` at some time until its reply: it may wait long, and nobody's reads with it. */
+export const WRITES_LATE = 4;
 
 export class Request extends Flight {
   /** Null for a flight that boards for others, and once its client has gone. */
@@ -86,6 +90,7 @@ export function recycle(request: Request): void {
   request.repeats = 0;
   request.waits = 0;
   request.asking = false;
+  request.more = 0;
   request.joined = null;
   request.lastJoined = null;
   request.nextJoined = null;

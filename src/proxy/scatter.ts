@@ -30,8 +30,9 @@ export class Scatter {
     this.#counters = counters;
   }
 
-  /** Sends the parts (at least one) for a request of that client, and answers it when the last reply is in. */
-  send(request: Request, command: Command, parts: readonly ScatteredPart[], clientId: number): void {
+  /** Sends the parts (at least one) of a client's request, and answers it when the last reply is in. */
+  send(request: Request, command: Command, parts: readonly ScatteredPart[]): void {
+    const laneTo = (node: UpstreamNode) => request.session?.laneTo(node) ?? node.lane(request.space, 0);
     const replies: PartReply[] = parts.map(({ positions }) => ({ positions, reply: EMPTY }));
     let missing = parts.length;
     const arrived = (call: Call, index: number, reply: Buffer): void => {
@@ -46,7 +47,7 @@ export class Scatter {
       const owner: CallOwner = {
         replied: (call, buf, start, end) => {
           const redirected = buf[start] === TYPE.error;
-          if (redirected && this.#redirects.follow(call, buf, start, end, request.space, clientId)) return;
+          if (redirected && this.#redirects.follow(call, buf, start, end, laneTo)) return;
           arrived(call, index, Buffer.from(buf.subarray(start, end)));
         },
         failed: (call, reason, sent) => arrived(call, index, failure(reason, sent)),
@@ -54,7 +55,7 @@ export class Scatter {
       const call = new Part(owner, request);
       call.repeatable = command.isRead;
       this.#counters[command.isWrite ? C.sentWrite : C.sentRead]++;
-      part.node.lane(request.space, clientId).send(call, part.request, 0, part.request.length);
+      laneTo(part.node).send(call, part.request, 0, part.request.length);
     });
   }
 }

@@ -4,17 +4,29 @@ import type { Socket } from 'node:net';
 import { clock } from '../clock.ts';
 import type { ClientState } from '../commands/local.ts';
 import { C, type Counters } from '../counters.ts';
-import { errorReply, type Protocol } from '../resp3/encode.ts';
+import { encodeRequest, errorReply, type Protocol } from '../resp3/encode.ts';
 import { Input } from '../resp3/input.ts';
 import { INCOMPLETE, INVALID, RequestFrame } from '../resp3/request-frame.ts';
 import type { CallOwner } from '../upstream/call.ts';
-import { spaceOf } from '../upstream/node.ts';
+import type { Lane } from '../upstream/lane.ts';
+import { spaceOf, type UpstreamNode } from '../upstream/node.ts';
+import type { Pin } from '../upstream/pin.ts';
+import { sendQuietly } from '../upstream/quiet.ts';
 import { sealAll } from '../upstream/turn.ts';
 import { Outbox } from './outbox.ts';
+import { type PinnedClient, Pins } from './pins.ts';
 import { type Asker, type Request, recycle, takeRequest } from './request.ts';
 
 /** Bytes that a client has not taken yet past which no more is read from it. */
 const SLOW_CLIENT = 1024 * 1024;
+/** Bytes that are read behind a command that waits: further ones wait in the socket. */
+const READ_AHEAD = 1024 * 1024;
+/** Given to the tier by who must not be served from it. */
+const NO_SPACE = -1;
+/** CLIENT REPLY: whether replies are sent. https://redis.io/docs/latest/commands/client-reply/ */
+export const REPLY_ON = 0;
+export const REPLY_OFF = 1;
+export const REPLY_SKIP = 2;
 /** A request with more arguments than this leaves a large table behind. */
 const MANY_ARGS = 128;
 
@@ -33,7 +45,7 @@ export interface Servant {
   touched(session: Session): void;
 }
 
-export class Session implements ClientState, Asker {
+export class Session implements ClientState, Asker, PinnedClient {
   readonly id: number;
   readonly socket: Socket;
   readonly address: string;
@@ -60,12 +72,21 @@ export class Session implements ClientState, Asker {
   asking = false;
   askedKeys: readonly number[] | null = null;
   closed = false;
+  /** Its own upstream connections, while it needs any. */
+  pins: Pins | null = null;
+  /** Whether the pipeline must look closer at each of its requests. */
+  restricted = false;
+  /** `space`, or one that has no entries while it must not be served from the tier. */
+  tierSpace: number;
+  replies: typeof REPLY_ON | typeof REPLY_OFF | typeof REPLY_SKIP = REPLY_ON;
 
   #protocol: Protocol = 2;
   #db: number;
   #space: number;
   #head: Request | null = null;
   #tail: Request | null = null;
+  /** The lane beside its usual one that it uses while that is stalled; -1 for none. */
+  #detour = -1;
   #ended = false;
   #blocked = false;
   readonly #input = new Input();
@@ -86,11 +107,14 @@ export class Session implements ClientState, Asker {
     this.#outbox = new Outbox(pipeline.counters);
     this.#db = pipeline.firstDb;
     this.#space = spaceOf(2, this.#db);
+    this.tierSpace = this.#space;
     this.socket = adopt((size) => this.#read(size));
     this.socket.on('drain', () => this.settle());
     this.socket.on('end', () => {
       this.#ended = true;
-      this.settle();
+      // As with a server, nobody is left to get what it would take from a list.
+      if (this.pins?.blocked) this.socket.destroy();
+      else this.settle();
     });
     this.socket.on('error', () => {});
   }
@@ -101,7 +125,7 @@ export class Session implements ClientState, Asker {
 
   set protocol(protocol: Protocol) {
     this.#protocol = protocol;
-    this.#space = spaceOf(protocol, this.#db);
+    this.#moveTo(spaceOf(protocol, this.#db), ['HELLO', protocol]);
   }
 
   get db(): number {
@@ -110,12 +134,75 @@ export class Session implements ClientState, Asker {
 
   set db(db: number) {
     this.#db = db;
-    this.#space = spaceOf(this.#protocol, db);
+    this.#moveTo(spaceOf(this.#protocol, db), ['SELECT', db]);
   }
 
   /** Clients of one space may share replies; see `spaceOf`. */
   get space(): number {
     return this.#space;
+  }
+
+  /** Where its commands for that node go: its own connection there, or a lane that it shares. */
+  laneTo(node: UpstreamNode): Lane {
+    const { pins } = this;
+    if (pins !== null) {
+      const pin = pins.blocked ? pins.need(node) : pins.to(node);
+      if (pin !== null) return pin.lane;
+    }
+    const lane = node.lane(this.#space, this.id);
+    // With nothing under way it can change its way and keep its order.
+    if (this.pending === 0) this.#detour = lane.stalled ? node.findDetour(this.#space) : -1;
+    return this.#detour < 0 ? lane : node.detour(this.#space, this.#detour);
+  }
+
+  /** Its pinned connections, which it has from now on; to be asked for with nothing under way elsewhere. */
+  pin(): Pins {
+    if (this.pins === null) {
+      this.pins = new Pins(this);
+      this.restricted = true;
+      this.tierSpace = NO_SPACE;
+    }
+    return this.pins;
+  }
+
+  /** Gives its pinned connections back, which it needs no more and on which nothing is under way. */
+  unpin(): void {
+    this.pins?.release(true);
+    this.pins = null;
+    this.restricted = false;
+    this.tierSpace = this.#space;
+  }
+
+  forget(): void {
+    this.pins?.release(false);
+    this.unpin();
+    this.replies = REPLY_ON;
+  }
+
+  /** Its connection to that node, to which the invalidations of other clients are redirected from now on. */
+  redirectedTo(node: UpstreamNode): Pin {
+    const pins = this.pin();
+    pins.redirectedTo = true;
+    return pins.need(node);
+  }
+
+  /** Its last subscription has ended. */
+  unsubscribed(): void {
+    const { pins } = this;
+    if (pins === null) return;
+    pins.subscriptions = null;
+    for (const pin of pins.all) pin.lane.mixed = pins.monitoring;
+  }
+
+  push(buf: Buffer, start: number, end: number): void {
+    this.#outbox.add(this.socket, buf, start, end);
+    if (!this.dirty) this.#pipeline.touched(this);
+  }
+
+  hangUp(): void {
+    this.closing = true;
+    this.#outbox.flush(this.socket);
+    this.socket.destroySoon();
   }
 
   /** Puts a request at the end of the queue; its reply leaves when all before it have left. */
@@ -130,7 +217,7 @@ export class Session implements ClientState, Asker {
   /** Replies at once with bytes that never change, in its place in the order. */
   reply(bytes: Buffer): void {
     if (this.#head === null) {
-      this.#outbox.add(this.socket, bytes, 0, bytes.length);
+      this.#emit(bytes, 0, bytes.length);
       return;
     }
     const request = takeRequest(this.#pipeline.answers);
@@ -151,11 +238,11 @@ export class Session implements ClientState, Asker {
       request.ready = true;
       return;
     }
-    this.#outbox.add(this.socket, buf, start, end);
+    this.#emit(buf, start, end);
     this.#pop(request);
     for (let next = this.#head; next?.ready; next = this.#head) {
       const reply = next.reply as Buffer;
-      this.#outbox.add(this.socket, reply, 0, reply.length);
+      this.#emit(reply, 0, reply.length);
       this.#pop(next);
     }
     if (!this.dirty) this.#pipeline.touched(this);
@@ -167,6 +254,7 @@ export class Session implements ClientState, Asker {
     this.#outbox.flush(this.socket);
     this.#outbox.backlog = this.socket.writableLength;
     this.#blocked = this.#outbox.backlog > SLOW_CLIENT;
+    if (this.pins !== null) this.#settlePins(this.pins);
     if (this.held && !this.#blocked && this.pending <= this.#pipeline.maxPipeline >> 1) this.release();
     if ((this.closing || this.#ended) && this.pending === 0 && !this.held) this.socket.destroySoon();
   }
@@ -187,6 +275,7 @@ export class Session implements ClientState, Asker {
     this.#outbox.clear();
     this.#input.release();
     this.#frame.reset();
+    this.pins?.release(false);
     for (let request = this.#head; request !== null; ) {
       const next = request.next;
       request.session = null;
@@ -195,6 +284,34 @@ export class Session implements ClientState, Asker {
     }
     this.#head = null;
     this.#tail = null;
+  }
+
+  #emit(src: Buffer, start: number, end: number): void {
+    if (this.replies === REPLY_ON) this.#outbox.add(this.socket, src, start, end);
+    else if (this.replies === REPLY_SKIP) this.replies = REPLY_ON;
+  }
+
+  #moveTo(space: number, request: readonly (string | number)[]): void {
+    this.#space = space;
+    if (this.pins === null) {
+      this.tierSpace = space;
+      return;
+    }
+    for (const pin of this.pins.all) {
+      if (pin.space !== space) sendQuietly(pin.lane, encodeRequest(request));
+      pin.space = space;
+    }
+  }
+
+  #settlePins(pins: Pins): void {
+    // What it does not take must wait in the server, which has a limit for it.
+    for (const { lane } of pins.all) {
+      if (this.#blocked) lane.pause();
+      else lane.resume();
+    }
+    if (this.pending > 0) return;
+    pins.blocked = false;
+    if (pins.idle) this.unpin();
   }
 
   #pop(request: Request): void {
@@ -208,8 +325,12 @@ export class Session implements ClientState, Asker {
     this.#pipeline.counters[C.bytesIn] += size;
     clock.tick();
     if (this.closing || this.closed || !this.#input.take(size)) return;
-    if (this.held) this.#input.keep(this.#input.pos, 0);
-    else this.#serve();
+    if (!this.held) {
+      this.#serve();
+      return;
+    }
+    this.#input.keep(this.#input.pos, 0);
+    if (this.#input.kept > READ_AHEAD) this.socket.pause();
   }
 
   #serve(): void {
@@ -245,7 +366,8 @@ export class Session implements ClientState, Asker {
     }
     if (frame.argc > MANY_ARGS && needed === 0) frame.reset();
     sealAll();
-    if (this.held) this.socket.pause();
+    // Of a client that waits for a blocking command it must be seen when it leaves.
+    if (this.held && !this.pins?.blocked) this.socket.pause();
     if (this.closing) input.release();
     else input.keep(pos, needed);
     if (!this.#outbox.empty) this.#outbox.flush(this.socket);

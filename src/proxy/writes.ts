@@ -4,7 +4,7 @@
 import type { Tier } from '../cache/tier.ts';
 import type { Versions } from '../cache/versions.ts';
 import { C, type Counters } from '../counters.ts';
-import { type Request, WRITES_ALL, WRITES_KEY, WRITES_KEYS } from './request.ts';
+import { type Request, WRITES_ALL, WRITES_KEY, WRITES_KEYS, WRITES_LATE } from './request.ts';
 
 export class Writes {
   readonly #versions: Versions;
@@ -37,7 +37,18 @@ export class Writes {
       for (const keyHash of request.keyHashes as number[]) this.#versions.writeEnded(keyHash);
     } else if (request.writes === WRITES_ALL) {
       this.#versions.writeAllEnded();
+    } else if (request.writes === WRITES_LATE) {
+      for (const keyHash of request.keyHashes as number[]) this.#endLate(keyHash);
     }
+  }
+
+  /**
+   * Until its reply a command that waits has changed nothing that anybody could know of, so reads need not stop for
+   * it; those that were sent before may not be kept any longer.
+   */
+  #endLate(keyHash: number): void {
+    this.#versions.invalidate(keyHash);
+    this.#counters[C.invalidatedByWrite] += this.#tier.dropKey(keyHash);
   }
 
   #beginKey(keyHash: number): void {

@@ -18,7 +18,10 @@ export interface Carrier {
 export interface CallOwner {
   /** The reply is `buf[start, end)`, valid only during this call. */
   replied(call: Call, buf: Buffer, start: number, end: number): void;
-  /** No reply will come. If `sent`, the server may have executed the command all the same. */
+  /**
+   * No reply will come. If `sent`, the server may have executed the command all the same. The reason is
+   * `host:port (why)`, or the error reply, with its `-`, by which the server refused the connection.
+   */
   failed(call: Call, reason: string, sent: boolean): void;
 }
 
@@ -40,6 +43,8 @@ export class Call {
   waits = 0;
   /** Whether it goes to a node that does not own its slot yet, which needs ASKING each time. */
   asking = false;
+  /** Frames of its reply that come before the last one: a subscription is confirmed channel by channel. */
+  more = 0;
   /** `clock.us` when it was handed to the lane. */
   begunAt = 0;
 

@@ -15,6 +15,8 @@ import { type Flushable, flushAtTurnEnd } from './turn.ts';
 
 /** Unsent bytes past which a lane asks its clients to wait. */
 const HIGH_WATER = 1024 * 1024;
+/** A call that waits longer makes newcomers go another way: a script or a large reply holds the lane up. In us. */
+const STALLED = 100_000;
 const UNHEEDED = { replied: releaseBytes, failed: releaseBytes };
 /** How often a read is sent again after its connection broke. */
 const READ_REPEATS = 1;
@@ -34,13 +36,18 @@ export interface LaneOptions {
   readonly counters: Counters;
   /** After all replies of one chunk were given out: time to write to clients. */
   readonly chunkDone: () => void;
-  /** A RESP3 push message, valid during the call. */
-  readonly pushed?: (buf: Buffer, start: number, end: number) => void;
+  /**
+   * Gets each RESP3 push, and every other frame while the lane is `mixed`, valid during the call. False: it is a
+   * reply all the same. Without it pushes are dropped.
+   */
+  readonly unasked?: (buf: Buffer, start: number, end: number) => boolean;
   /** The handshake is through; `replies` are its raw replies. */
   readonly opened?: (replies: readonly Buffer[]) => void;
   readonly lost?: (reason: string) => void;
   /** Whether reads may be sent again on a new connection. Not so on a tracked one, whose connection matters. */
   readonly repeatReads: boolean;
+  /** Whether it lives for one connection only, whose state nothing may outlive: what it leaves behind fails. */
+  readonly once?: boolean;
 }
 
 export type LaneState = 'idle' | 'connecting' | 'up' | 'closed';
@@ -52,6 +59,8 @@ export class Lane implements Carrier, Flushable {
   writes = 0;
   /** Calls without a reply. */
   pending = 0;
+  /** Whether frames that are no replies may come in any type: RESP2 messages, the lines of MONITOR. */
+  mixed = false;
 
   #socket: Socket | null = null;
   #head: Call | null = null;
@@ -100,6 +109,20 @@ export class Lane implements Carrier, Flushable {
     return (
       this.#waitingBytes > HIGH_WATER || (this.#socket !== null && this.#socket.writableLength > HIGH_WATER)
     );
+  }
+
+  /** Whether its oldest call has waited longer than others should have to wait behind it. */
+  get stalled(): boolean {
+    return this.#head !== null && this.state === 'up' && clock.us - this.#head.begunAt > STALLED;
+  }
+
+  /** Reads no more for now, so that the server holds back what nobody takes; `resume` ends it. */
+  pause(): void {
+    this.#socket?.pause();
+  }
+
+  resume(): void {
+    this.#socket?.resume();
   }
 
   onDrain(resume: () => void): void {
@@ -247,8 +270,9 @@ export class Lane implements Carrier, Flushable {
       if (status === INVALID) this.breakUp(`the server sent ${frame.error}`);
       if (status !== COMPLETE) break;
       pos = frame.end;
-      if (buf[frame.start] === TYPE.push) this.options.pushed?.(buf, frame.start, pos);
-      else if (!this.#give(buf, frame.start, pos)) break;
+      const isPush = buf[frame.start] === TYPE.push;
+      if ((isPush || this.mixed) && (this.options.unasked?.(buf, frame.start, pos) ?? isPush)) continue;
+      if (!this.#give(buf, frame.start, pos)) break;
     }
     // Always, and before the bytes move: clients have only noted so far where in them their replies are.
     this.options.chunkDone();
@@ -261,11 +285,18 @@ export class Lane implements Carrier, Flushable {
       this.breakUp('the server sent a reply that nobody asked for');
       return false;
     }
+    // An error ends the call, however many frames were expected.
+    if (call.more > 0 && buf[start] !== TYPE.error) {
+      call.more--;
+      call.owner.replied(call, buf, start, end);
+      return true;
+    }
     this.#head = call.nextInLane;
     if (this.#head === null) this.#tail = null;
     call.nextInLane = null;
     this.pending--;
-    countLatency(this.options.counters, microsSince(call.begunAt));
+    // What waits on purpose says nothing of the server's speed.
+    if (!this.options.once) countLatency(this.options.counters, microsSince(call.begunAt));
     call.owner.replied(call, buf, start, end);
     return true;
   }
@@ -276,7 +307,7 @@ export class Lane implements Carrier, Flushable {
     this.#input.release();
     this.#frame.reset();
     this.#outgoing.clear();
-    if (this.state !== 'closed') this.state = 'idle';
+    if (this.state !== 'closed') this.state = this.options.once ? 'closed' : 'idle';
     if (!wasUp && this.state === 'idle') {
       this.#refuseUntil = clock.tick() + this.#backoff * (0.5 + Math.random() / 2);
       this.#backoff = Math.min(this.#backoff * 2, BACKOFF_LAST);

@@ -3,9 +3,12 @@
 import type { Counters } from '../counters.ts';
 import { encodeRequest, type Protocol } from '../resp3/encode.ts';
 import { Lane, type LaneOptions } from './lane.ts';
+import { PinPool } from './pin.ts';
 import { Tracker, type TrackerOptions } from './tracking.ts';
 
 const NAME = encodeRequest(['CLIENT', 'SETNAME', 'heatsink']);
+/** Lanes beside the usual ones, per space, that are opened while those are stalled. */
+const DETOURS_MAX = 16;
 
 /** Who heatsink is to the upstream, and how it talks to it. */
 export interface LinkOptions {
@@ -25,21 +28,44 @@ export class UpstreamNode {
   readonly port: number;
   readonly address: string;
   tracker: Tracker | null = null;
+  /** Connections that belong to one client for a while. */
+  readonly pins: PinPool;
   readonly #link: LinkOptions;
   /** By space: see `spaceOf`. */
   readonly #lanes: (Lane[] | undefined)[] = [];
+  /** By space: lanes for those who need not wait behind a call that takes long. */
+  readonly #detours: (Lane[] | undefined)[] = [];
 
   constructor(host: string, port: number, link: LinkOptions) {
     this.host = host;
     this.port = port;
     this.address = `${host}:${port}`;
     this.#link = link;
+    this.pins = new PinPool(this, (space) => this.#laneOptionsOf(space));
   }
 
   /** The lane of a client for its protocol and database; a client always gets the same one. */
   lane(space: number, clientId: number): Lane {
     const lanes = this.#lanes[space] ?? this.#makeLanes(space);
     return lanes.length === 1 ? lanes[0] : lanes[clientId % lanes.length];
+  }
+
+  /**
+   * The number of a lane that is not stalled, for `detour`; opened when there is none. When all are, there is
+   * nothing to gain from more: the last one is as good as any.
+   */
+  findDetour(space: number): number {
+    this.#detours[space] ??= [];
+    const lanes = this.#detours[space];
+    const free = lanes.findIndex((lane) => !lane.stalled);
+    if (free >= 0) return free;
+    if (lanes.length < DETOURS_MAX) lanes.push(new Lane(this.#laneOptionsOf(space)));
+    return lanes.length - 1;
+  }
+
+  /** A lane beside the usual ones, for a client whose own is stalled. */
+  detour(space: number, number: number): Lane {
+    return this.#detours[space]?.[number] ?? this.lane(space, 0);
   }
 
   /** Requests that were sent, or wait to be, and have no reply yet. */
@@ -80,14 +106,19 @@ export class UpstreamNode {
   }
 
   #allLanes(): Lane[] {
-    return this.#lanes.flatMap((lanes) => lanes ?? []);
+    const shared = [...this.#lanes, ...this.#detours].flatMap((lanes) => lanes ?? []);
+    return [...shared, ...this.pins.lanes];
   }
 
   #makeLanes(space: number): Lane[] {
-    const options = this.#laneOptions(protocolOf(space), databaseOf(space), []);
+    const options = this.#laneOptionsOf(space);
     const lanes = Array.from({ length: this.#link.lanes }, () => new Lane(options));
     this.#lanes[space] = lanes;
     return lanes;
+  }
+
+  #laneOptionsOf(space: number): LaneOptions {
+    return this.#laneOptions(protocolOf(space), databaseOf(space), []);
   }
 
   #laneOptions(protocol: Protocol, db: number, handshake: Buffer[]): LaneOptions {

@@ -27,7 +27,7 @@ export interface TrackerOptions {
   /** Makes a lane to this node that says `handshake` behind what every lane says. */
   readonly makeLane: (
     protocol: Protocol,
-    extra: Pick<LaneOptions, 'pushed' | 'opened' | 'lost'>,
+    extra: Pick<LaneOptions, 'unasked' | 'opened' | 'lost'>,
     handshake: Buffer[],
   ) => Lane;
   /** The oldest proof on which entries are served, in milliseconds. */
@@ -114,7 +114,7 @@ export class Tracker {
     const lane: Lane = this.#options.makeLane(
       3,
       {
-        pushed: (buf, start, end) => this.#pushed(buf, start, end),
+        unasked: (buf, start, end) => this.#pushed(buf, start, end),
         opened: (replies) => {
           this.#clientId = String(replies.at(-2)).slice(1, -2);
           this.state = 'on';
@@ -200,14 +200,14 @@ export class Tracker {
   }
 
   /** `>2 invalidate [keys]`, or null instead of the keys when everything was flushed. */
-  #pushed(buf: Buffer, start: number, end: number): void {
+  #pushed(buf: Buffer, start: number, end: number): true {
     let at = buf.indexOf(10, start) + 1;
     if (buf.compare(INVALIDATE, 0, INVALIDATE.length, at, Math.min(at + INVALIDATE.length, end)) !== 0)
-      return;
+      return true;
     at += INVALIDATE.length;
     if (buf[at] !== TYPE.array) {
       this.void('flush');
-      return;
+      return true;
     }
     at = buf.indexOf(10, at) + 1;
     while (at < end) {
@@ -216,5 +216,6 @@ export class Tracker {
       this.#options.invalidated(buf, line, keyEnd);
       at = keyEnd + 2;
     }
+    return true;
   }
 }

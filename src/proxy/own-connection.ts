@@ -1,0 +1,146 @@
+// Clients that have, or now need, upstream connections of their own: what each of their commands means in the state
+// that they are in.
+
+import type { Command } from '../commands/command.ts';
+import { findKeys, fits, KeyPositions } from '../commands/keys.ts';
+import { C, type Counters } from '../counters.ts';
+import { errorReply } from '../resp3/encode.ts';
+import type { RequestFrame } from '../resp3/request-frame.ts';
+import type { UpstreamNode } from '../upstream/node.ts';
+import { sendQuietly } from '../upstream/quiet.ts';
+import type { Topology } from '../upstream/topology.ts';
+import { type Answers, SLOT_UNSERVED } from './answers.ts';
+import { type Blocking, mayWait } from './blocking.ts';
+import { DONE, FORWARD, HOLD, type Outcome } from './outcome.ts';
+import { takeRequest } from './request.ts';
+import type { Session } from './session.ts';
+import { onlySubscriptions, type Subscribing } from './subscriptions.ts';
+import type { Tracking } from './tracking.ts';
+import type { Transactions } from './transactions.ts';
+
+/** What a client with subscriptions may send in RESP2, besides what changes them. */
+const ALLOWED_WITH_SUBSCRIPTIONS = new Set(['ping', 'quit', 'reset']);
+
+export interface OwnConnectionOptions {
+  readonly topology: Topology;
+  readonly answers: Answers;
+  readonly transactions: Transactions;
+  readonly subscribing: Subscribing;
+  readonly blocking: Blocking;
+  readonly tracking: Tracking;
+  readonly counters: Counters;
+}
+
+export class OwnConnection {
+  readonly #on: OwnConnectionOptions;
+  readonly #keys = new KeyPositions();
+
+  constructor(options: OwnConnectionOptions) {
+    this.#on = options;
+  }
+
+  /** Looks at any request of a client that has pinned connections. */
+  guard(session: Session, frame: RequestFrame, command: Command | null): Outcome {
+    const { pins } = session;
+    if (pins === null) return FORWARD;
+    if (pins.blocked) return HOLD;
+    if (pins.idle) {
+      // What comes next goes another way, and must not overtake.
+      if (session.pending > 0) return HOLD;
+      session.unpin();
+      return FORWARD;
+    }
+    if (command === null)
+      return pins.transaction?.open ? this.#on.transactions.queue(session, frame, null) : FORWARD;
+    const { subscriptions } = pins;
+    if (subscriptions !== null && session.protocol === 2 && subscriptions.count > 0) {
+      if (
+        command.state !== 'subscription' &&
+        !ALLOWED_WITH_SUBSCRIPTIONS.has(command.name) &&
+        fits(command, frame)
+      )
+        return this.#reply(session, onlySubscriptions(command));
+    }
+    if (!pins.transaction?.open) return FORWARD;
+    if (command.state === 'transaction' || command.name === 'quit' || command.name === 'reset')
+      return FORWARD;
+    const reason = fits(command, frame) ? refusedInside(command) : null;
+    if (reason === null) return this.#on.transactions.queue(session, frame, command);
+    pins.transaction.aborted = true;
+    return this.#reply(session, reason);
+  }
+
+  /** Serves a command whose route is `state`. */
+  serve(session: Session, frame: RequestFrame, command: Command): Outcome {
+    if (command.state === 'transaction') return this.#on.transactions.serve(session, frame, command);
+    // The server says what is wrong with it.
+    if (!fits(command, frame)) return FORWARD;
+    if (command.state === 'blocking' && !mayWait(command, frame)) return FORWARD;
+    if (session.pending > 0) return HOLD;
+    switch (command.state) {
+      case 'tracking':
+        return this.#on.tracking.serve(session, frame, command.name);
+      case 'monitor':
+        return this.#monitor(session, frame);
+      case 'wait':
+        this.#on.blocking.sendWait(session, frame, command);
+        return DONE;
+      default:
+        return this.#keyed(session, frame, command);
+    }
+  }
+
+  #keyed(session: Session, frame: RequestFrame, command: Command): Outcome {
+    const node = this.#nodeOf(session, frame, command);
+    if (node === null) return this.#reply(session, SLOT_UNSERVED);
+    if (command.state === 'subscription') this.#on.subscribing.send(session, frame, command, node);
+    else this.#on.blocking.send(session, frame, command, this.#keys, node);
+    return DONE;
+  }
+
+  #nodeOf(session: Session, frame: RequestFrame, command: Command): UpstreamNode | null {
+    const { topology } = this.#on;
+    const { buf, start, args } = frame;
+    if (findKeys(command, frame, this.#keys) <= 0)
+      return session.pins?.home ?? topology.nodes[session.id % topology.nodes.length];
+    const at = this.#keys.at[0] * 2;
+    return topology.ownerOf(buf, start + args[at], start + args[at + 1]);
+  }
+
+  /** MONITOR shows what all nodes do, in the words of each; the first one says OK for all. */
+  #monitor(session: Session, { buf, start, end }: RequestFrame): typeof DONE {
+    const pins = session.pin();
+    pins.monitoring = true;
+    const [first, ...others] = this.#on.topology.nodes.map((node) => pins.need(node).lane);
+    const request = takeRequest(this.#on.answers);
+    request.space = session.space;
+    this.#on.counters[C.forwarded]++;
+    session.enqueue(request);
+    first.mixed = true;
+    first.send(request, buf, start, end);
+    const bytes = Buffer.from(buf.subarray(start, end));
+    for (const other of others) {
+      other.mixed = true;
+      sendQuietly(other, bytes);
+    }
+    return DONE;
+  }
+
+  #reply(session: Session, bytes: Buffer): typeof DONE {
+    this.#on.counters[C.local]++;
+    session.reply(bytes);
+    return DONE;
+  }
+}
+
+/** The error for a command that cannot be part of a transaction; null for one that can. */
+function refusedInside(command: Command): Buffer | null {
+  const { name, route, state } = command;
+  if (state === 'subscription' || state === 'tracking' || state === 'monitor')
+    return errorReply('ERR Command not allowed inside a transaction');
+  if (route !== 'local' || name === 'select') return null;
+  const words = name.replace('|', ' ').toUpperCase();
+  return errorReply(
+    `ERR heatsink: ${words} is not served inside a transaction: it is about the client's connection`,
+  );
+}

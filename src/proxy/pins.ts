@@ -1,0 +1,113 @@
+// The pinned connections of one client, and why it has them. While it has any, its commands for those nodes go
+// there, in order, and nothing of it is served from the tier or shared.
+
+import { TYPE } from '../resp3/reply-frame.ts';
+import { protocolOf, type UpstreamNode } from '../upstream/node.ts';
+import type { Pin, PinHolder } from '../upstream/pin.ts';
+import type { Subscriptions } from './subscriptions.ts';
+import type { ClientTracking } from './tracking.ts';
+import type { Transaction } from './transaction.ts';
+
+/** The client, as far as its pinned connections need to know it; see session.ts. */
+export interface PinnedClient {
+  readonly space: number;
+  /** Sends the client what it did not ask for: messages, invalidations, lines of MONITOR. */
+  push(buf: Buffer, start: number, end: number): void;
+  /** Closes the connection, as a server does that goes away. */
+  hangUp(): void;
+}
+
+export class Pins implements PinHolder {
+  /** Under way from WATCH or MULTI to EXEC or DISCARD. */
+  transaction: Transaction | null = null;
+  subscriptions: Subscriptions | null = null;
+  tracking: ClientTracking | null = null;
+  /** Whether MONITOR runs on them. */
+  monitoring = false;
+  /** Whether a command that may block has no reply yet. */
+  blocked = false;
+  /** Whether other clients redirect their invalidations to this one. */
+  redirectedTo = false;
+
+  readonly #client: PinnedClient;
+  readonly #pins = new Map<UpstreamNode, Pin>();
+
+  constructor(client: PinnedClient) {
+    this.#client = client;
+  }
+
+  /** Whether there is no reason left to have them. */
+  get idle(): boolean {
+    return (
+      this.transaction === null &&
+      this.subscriptions === null &&
+      this.tracking === null &&
+      !this.monitoring &&
+      !this.blocked &&
+      !this.redirectedTo
+    );
+  }
+
+  get all(): Iterable<Pin> {
+    return this.#pins.values();
+  }
+
+  /** The client's connection to that node, or null when it has none there. */
+  to(node: UpstreamNode): Pin | null {
+    const pin = this.#pins.get(node);
+    if (pin !== undefined) return pin;
+    // A client that caches must be told of all that it reads, wherever that is.
+    return this.tracking === null ? null : this.tracking.follow(this.need(node));
+  }
+
+  /** The client's connection to that node, taken from the pool if it has none. */
+  need(node: UpstreamNode): Pin {
+    let pin = this.#pins.get(node);
+    if (pin === undefined) {
+      pin = node.pins.take(this.#client.space, this);
+      this.#pins.set(node, pin);
+    }
+    return pin;
+  }
+
+  /** Any node to which there is a connection already. */
+  get home(): UpstreamNode | null {
+    for (const node of this.#pins.keys()) return node;
+    return null;
+  }
+
+  /** Gives the connections back: `clean` ones may be used by other clients, the others are closed. */
+  release(clean: boolean): void {
+    for (const [node, pin] of this.#pins) node.pins.give(pin, clean && pin.space === this.#client.space);
+    this.#pins.clear();
+  }
+
+  unasked(pin: Pin, buf: Buffer, start: number, end: number): boolean {
+    if (this.#isReply(pin, buf, start)) return false;
+    this.#client.push(buf, start, end);
+    return true;
+  }
+
+  lost(pin: Pin): void {
+    for (const [node, other] of this.#pins) if (other === pin) this.#pins.delete(node);
+    this.transaction?.lost(pin);
+    // It would miss messages without knowing: a server that goes away ends the connection, too.
+    if (this.subscriptions !== null || this.tracking !== null || this.monitoring || this.redirectedTo)
+      this.#client.hangUp();
+  }
+
+  #isReply(pin: Pin, buf: Buffer, start: number): boolean {
+    const type = buf[start];
+    // In RESP2 messages look like replies.
+    if (type === TYPE.push || (type === TYPE.array && protocolOf(pin.space) === 2))
+      return this.subscriptions === null
+        ? type === TYPE.array
+        : !this.subscriptions.isMessage(pin, buf, start);
+    // So do the lines of MONITOR, which begin with the time.
+    const digit = buf[start + 1] >= ZERO && buf[start + 1] <= NINE;
+    return !(this.monitoring && type === TYPE.simple && digit);
+  }
+}
+
+const ZERO = 0x30;
+const NINE = 0x39;

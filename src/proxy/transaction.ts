@@ -1,0 +1,54 @@
+// What heatsink knows of one client's transaction, from its first WATCH or from MULTI on.
+
+import type { CallOwner } from '../upstream/call.ts';
+import type { UpstreamNode } from '../upstream/node.ts';
+import type { Pin } from '../upstream/pin.ts';
+import type { Redirection } from './redirects.ts';
+
+/** A transaction whose commands take more bytes is not repeated when its slot moves. */
+const KEPT_MAX = 1024 * 1024;
+
+export class Transaction {
+  /** Whether MULTI was answered; else keys are only watched. */
+  open = false;
+  /** Whether the server has its MULTI. */
+  begun = false;
+  /** Who gets the replies to its commands; null until MULTI. */
+  owner: CallOwner | null = null;
+  watching = false;
+  /** Heatsink refused a command of it, or its connection broke: EXEC must fail. */
+  aborted = false;
+  /** The connection on which keys were watched broke: they may have changed since. */
+  unwatched = false;
+  /** Where its slot is by now, as the server said of a command. */
+  moved: Redirection | null = null;
+  node: UpstreamNode | null = null;
+  pin: Pin | null = null;
+  /** The slot that all its keys must have, in a cluster; -1 until the first key. */
+  slot = -1;
+  /** The database that it selects, or -1. */
+  select = -1;
+  /** What EXEC will write: these keys, or any. */
+  readonly written: number[] = [];
+  writesAll = false;
+  /** Its commands, in a cluster: the first wait for their node, all for a slot that moves. Null when too long. */
+  commands: Buffer[] | null = [];
+
+  #kept = 0;
+
+  /** Keeps a copy of a command's bytes. */
+  keep(buf: Buffer, start: number, end: number): void {
+    this.#kept += end - start;
+    if (this.#kept > KEPT_MAX) this.commands = null;
+    this.commands?.push(Buffer.from(buf.subarray(start, end)));
+  }
+
+  /** Its connection broke. */
+  lost(pin: Pin): void {
+    if (pin !== this.pin) return;
+    this.pin = null;
+    if (this.begun) this.aborted = true;
+    if (this.watching) this.unwatched = true;
+    this.begun = false;
+  }
+}

@@ -1,0 +1,268 @@
+// WATCH, MULTI, EXEC, DISCARD and UNWATCH, on a pinned connection to the node that owns the first key. MULTI is sent
+// when that is known, right before the first command; the server queues, checks and executes.
+// https://redis.io/docs/latest/develop/interact/transactions/
+
+import { argumentText } from '../commands/argument.ts';
+import { parseInteger } from '../commands/client-state.ts';
+import type { Command } from '../commands/command.ts';
+import { findKeys, fits, hashKeys, KeyPositions } from '../commands/keys.ts';
+import { C, type Counters } from '../counters.ts';
+import { encodeRequest, errorReply, OK, simpleString } from '../resp3/encode.ts';
+import { TYPE } from '../resp3/reply-frame.ts';
+import type { RequestFrame } from '../resp3/request-frame.ts';
+import type { CallOwner } from '../upstream/call.ts';
+import type { ServerFacts } from '../upstream/describe.ts';
+import { sendQuietly } from '../upstream/quiet.ts';
+import { slotOf } from '../upstream/slot.ts';
+import type { Topology } from '../upstream/topology.ts';
+import { type Answers, failure, SLOT_UNSERVED } from './answers.ts';
+import type { ExecCall } from './exec.ts';
+import { DONE, FORWARD, HOLD, type Outcome } from './outcome.ts';
+import type { Redirects } from './redirects.ts';
+import { type Request, takeRequest, WRITES_ALL, WRITES_KEYS } from './request.ts';
+import type { Session } from './session.ts';
+import { Transaction } from './transaction.ts';
+import type { Writes } from './writes.ts';
+
+const MULTI = encodeRequest(['MULTI']);
+const EXEC = encodeRequest(['EXEC']);
+const DISCARD = encodeRequest(['DISCARD']);
+const UNWATCH = encodeRequest(['UNWATCH']);
+const QUEUED = simpleString('QUEUED');
+const EMPTY = Buffer.from('*0\r\n');
+const NESTED = errorReply('ERR MULTI calls can not be nested');
+const WATCH_INSIDE = errorReply('ERR WATCH inside MULTI is not allowed');
+const EXEC_ALONE = errorReply('ERR EXEC without MULTI');
+const DISCARD_ALONE = errorReply('ERR DISCARD without MULTI');
+const ABORTED = errorReply('EXECABORT Transaction discarded because of previous errors.');
+const CROSSSLOT = errorReply("CROSSSLOT Keys in request don't hash to the same slot");
+
+export interface TransactionsOptions {
+  readonly topology: Topology;
+  readonly answers: Answers;
+  readonly exec: ExecCall;
+  readonly redirects: Redirects;
+  readonly facts: ServerFacts;
+  readonly writes: Writes;
+  readonly counters: Counters;
+}
+
+export class Transactions {
+  readonly #on: TransactionsOptions;
+  readonly #keys = new KeyPositions();
+
+  constructor(options: TransactionsOptions) {
+    this.#on = options;
+  }
+
+  /** Serves a command that begins, ends or guards a transaction. */
+  serve(session: Session, frame: RequestFrame, command: Command): Outcome {
+    const transaction = session.pins?.transaction ?? null;
+    // The server says what is wrong with it, and an open transaction fails for it.
+    if (!fits(command, frame)) return transaction?.open ? this.queue(session, frame, command) : FORWARD;
+    switch (command.name) {
+      case 'multi':
+        return this.#multi(session, transaction);
+      case 'watch':
+        return this.#watch(session, frame, command, transaction);
+      case 'exec':
+        return this.#exec(session, transaction);
+      case 'discard':
+        return this.#discard(session, transaction);
+      default:
+        return this.#unwatch(session, frame, command, transaction);
+    }
+  }
+
+  /** Serves any other command of a client with an open transaction; `command` is null for an unknown one. */
+  queue(session: Session, frame: RequestFrame, command: Command | null): Outcome {
+    const { topology } = this.#on;
+    const transaction = session.pins?.transaction as Transaction;
+    const keys = this.#keys;
+    const count = command === null ? 0 : findKeys(command, frame, keys);
+    if (count > 0 && topology.cluster && !this.#claim(transaction, frame)) {
+      transaction.aborted = true;
+      return this.#reply(session, CROSSSLOT);
+    }
+    // A pinned connection that is gone takes nothing any more, and EXEC will say so.
+    if (transaction.aborted && transaction.pin === null) return this.#reply(session, QUEUED);
+    if (transaction.pin?.lane.congested) {
+      transaction.pin.lane.onDrain(() => session.release());
+      return HOLD;
+    }
+    const { buf, start, end } = frame;
+    if (command?.isWrite) {
+      if (count > 0) hashKeys(frame, keys, transaction.written);
+      else transaction.writesAll = true;
+    }
+    if (command?.name === 'select') {
+      const db = parseInteger(argumentText(frame, 1));
+      if (db !== null && db >= 0n && db < this.#on.facts.databases) transaction.select = Number(db);
+    }
+    if (transaction.node === null) {
+      if (command !== null && fits(command, frame)) {
+        transaction.keep(buf, start, end);
+        return this.#reply(session, QUEUED);
+      }
+      transaction.node = topology.nodes[0];
+    }
+    this.#begin(session, transaction);
+    this.#send(session, transaction, buf, start, end);
+    if (topology.cluster) transaction.keep(buf, start, end);
+    return DONE;
+  }
+
+  /** Who gets the replies to the commands of that transaction, which are queued, or refused by the server. */
+  #owner(transaction: Transaction): CallOwner {
+    const { redirects, answers, counters } = this.#on;
+    return {
+      replied(call, buf, start, end) {
+        const elsewhere = redirects.read(buf, start, end);
+        if (elsewhere !== null) {
+          // EXEC will follow the slot; until then it is queued as far as the client is concerned.
+          transaction.moved = elsewhere;
+          answers.settle(call as Request, QUEUED, 0, QUEUED.length);
+          return;
+        }
+        if (buf[start] === TYPE.error) counters[C.failed]++;
+        answers.settle(call as Request, buf, start, end);
+      },
+      failed(call, reason, sent) {
+        counters[C.failed]++;
+        const bytes = failure(reason, sent);
+        answers.settle(call as Request, bytes, 0, bytes.length);
+      },
+    };
+  }
+
+  #multi(session: Session, transaction: Transaction | null): Outcome {
+    if (transaction?.open) return this.#reply(session, NESTED);
+    if (session.pending > 0) return HOLD;
+    const pins = session.pin();
+    pins.transaction ??= new Transaction();
+    pins.transaction.open = true;
+    pins.transaction.owner = this.#owner(pins.transaction);
+    if (!this.#on.topology.cluster) pins.transaction.node = this.#on.topology.nodes[0];
+    return this.#reply(session, OK);
+  }
+
+  #watch(session: Session, frame: RequestFrame, command: Command, transaction: Transaction | null): Outcome {
+    if (transaction?.open) return this.#reply(session, WATCH_INSIDE);
+    if (session.pending > 0) return HOLD;
+    const { buf, start, end } = frame;
+    findKeys(command, frame, this.#keys);
+    const at = this.#keys.at[0] * 2;
+    const node = this.#on.topology.ownerOf(buf, start + frame.args[at], start + frame.args[at + 1]);
+    if (node === null) return this.#reply(session, SLOT_UNSERVED);
+    if (transaction?.watching && transaction.node !== node) return this.#reply(session, CROSSSLOT);
+    const pins = session.pin();
+    pins.transaction ??= new Transaction();
+    pins.transaction.watching = true;
+    pins.transaction.node = node;
+    pins.transaction.pin ??= pins.need(node);
+    const request = takeRequest(this.#on.answers);
+    request.space = session.space;
+    this.#forward(session, pins.transaction, request, buf, start, end);
+    return DONE;
+  }
+
+  #exec(session: Session, transaction: Transaction | null): Outcome {
+    if (!transaction?.open) return this.#reply(session, EXEC_ALONE);
+    const { topology, writes } = this.#on;
+    const pins = session.pin();
+    if (transaction.aborted || transaction.unwatched) {
+      this.#quit(transaction);
+      pins.transaction = null;
+      return this.#reply(session, transaction.aborted ? ABORTED : this.#on.exec.nothing(session.protocol));
+    }
+    const empty = transaction.commands?.length === 0;
+    if (!transaction.begun && empty && !transaction.watching) {
+      pins.transaction = null;
+      return this.#reply(session, EMPTY);
+    }
+    transaction.node ??= topology.nodes[session.id % topology.nodes.length];
+    this.#begin(session, transaction);
+    const request = takeRequest(this.#on.exec.owner(session, transaction));
+    request.space = session.space;
+    if (transaction.writesAll || transaction.written.length > 0) {
+      request.writes = transaction.writesAll ? WRITES_ALL : WRITES_KEYS;
+      request.keyHashes = transaction.written;
+      session.writing++;
+      writes.begin(request);
+    }
+    this.#forward(session, transaction, request, EXEC, 0, EXEC.length);
+    pins.transaction = null;
+    return DONE;
+  }
+
+  #discard(session: Session, transaction: Transaction | null): Outcome {
+    if (!transaction?.open) return this.#reply(session, DISCARD_ALONE);
+    this.#quit(transaction);
+    session.pin().transaction = null;
+    return this.#reply(session, OK);
+  }
+
+  #unwatch(
+    session: Session,
+    frame: RequestFrame,
+    command: Command,
+    transaction: Transaction | null,
+  ): Outcome {
+    if (transaction?.open) return this.queue(session, frame, command);
+    if (transaction !== null) {
+      this.#quit(transaction);
+      session.pin().transaction = null;
+    }
+    return this.#reply(session, OK);
+  }
+
+  /** Ends it at the server, unexecuted. */
+  #quit({ pin, begun }: Transaction): void {
+    if (pin !== null) sendQuietly(pin.lane, begun ? DISCARD : UNWATCH);
+  }
+
+  /** Whether the first key's slot can be that of the transaction. */
+  #claim(transaction: Transaction, { buf, start, args }: RequestFrame): boolean {
+    const at = this.#keys.at[0] * 2;
+    const slot = slotOf(buf, start + args[at], start + args[at + 1]);
+    if (transaction.slot >= 0) return transaction.slot === slot;
+    const owner = this.#on.topology.slotOwner(slot) ?? this.#on.topology.nodes[0];
+    if (transaction.node !== null && transaction.node !== owner) return false;
+    transaction.slot = slot;
+    transaction.node = owner;
+    return true;
+  }
+
+  #begin(session: Session, transaction: Transaction): void {
+    if (transaction.begun) return;
+    transaction.begun = true;
+    transaction.pin ??= session.pin().need(transaction.node as NonNullable<Transaction['node']>);
+    sendQuietly(transaction.pin.lane, MULTI);
+    for (const bytes of transaction.commands ?? []) sendQuietly(transaction.pin.lane, bytes);
+  }
+
+  #send(session: Session, transaction: Transaction, buf: Buffer, start: number, end: number): void {
+    const request = takeRequest(transaction.owner as CallOwner);
+    request.space = session.space;
+    this.#forward(session, transaction, request, buf, start, end);
+  }
+
+  #forward(
+    session: Session,
+    transaction: Transaction,
+    request: Request,
+    buf: Buffer,
+    start: number,
+    end: number,
+  ): void {
+    this.#on.counters[C.forwarded]++;
+    session.enqueue(request);
+    transaction.pin?.lane.send(request, buf, start, end);
+  }
+
+  #reply(session: Session, bytes: Buffer): typeof DONE {
+    this.#on.counters[C.local]++;
+    session.reply(bytes);
+    return DONE;
+  }
+}

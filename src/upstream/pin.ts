@@ -1,0 +1,127 @@
+// A pinned connection: a lane that belongs to one client for a while, for state that the server keeps per
+// connection (a transaction, subscriptions, a blocking command, tracking). It is used again by others when it is
+// clean, and never connected again: what it stood for is gone with it.
+
+import { encodeRequest } from '../resp3/encode.ts';
+import { TYPE } from '../resp3/reply-frame.ts';
+import { Call } from './call.ts';
+import { Lane, type LaneOptions } from './lane.ts';
+import { releaseBytes } from './outgoing.ts';
+
+/** Connections that wait for their next user, per node and space. */
+const IDLE_MAX = 64;
+
+/** Who has a pinned connection now. */
+export interface PinHolder {
+  /** A push, or any frame while the lane is mixed. False: it is a reply to the first call. */
+  unasked(pin: Pin, buf: Buffer, start: number, end: number): boolean;
+  /** The connection broke; its calls have failed. */
+  lost(pin: Pin, reason: string): void;
+}
+
+/** What a pinned connection needs of its node. */
+export interface PinOwner {
+  readonly address: string;
+}
+
+export class Pin {
+  readonly lane: Lane;
+  readonly node: PinOwner;
+  /** What clients must have in common to use it; see `spaceOf`. Changes with SELECT and HELLO. */
+  space: number;
+  holder: PinHolder | null = null;
+  /** The server's CLIENT ID of this connection; empty until it is known. */
+  serverId = '';
+  #waiters: (() => void)[] = [];
+
+  constructor(node: PinOwner, space: number, options: LaneOptions) {
+    this.node = node;
+    this.space = space;
+    this.lane = new Lane({
+      ...options,
+      once: true,
+      repeatReads: false,
+      unasked: (buf, start, end) => this.holder?.unasked(this, buf, start, end) ?? true,
+      opened: () => this.#askId(),
+      lost: (reason) => {
+        options.lost?.(reason);
+        this.#tell();
+        this.holder?.lost(this, reason);
+        this.holder = null;
+      },
+    });
+  }
+
+  /** Calls back once `serverId` is known, or never will be. */
+  onServerId(known: () => void): void {
+    this.#waiters.push(known);
+  }
+
+  #tell(): void {
+    const waiters = this.#waiters;
+    this.#waiters = [];
+    for (const waiter of waiters) waiter();
+  }
+
+  #askId(): void {
+    const call = new Call({
+      replied: (_, buf, start, end) => {
+        releaseBytes(call);
+        if (buf[start] === TYPE.integer) this.serverId = buf.toString('latin1', start + 1, end - 2);
+        this.#tell();
+      },
+      failed: releaseBytes,
+    });
+    this.lane.send(call, CLIENT_ID, 0, CLIENT_ID.length);
+  }
+}
+
+/** The pinned connections of one node that nobody uses now. */
+export class PinPool {
+  readonly #node: PinOwner;
+  readonly #options: (space: number) => LaneOptions;
+  readonly #all = new Set<Pin>();
+  readonly #idle: Pin[] = [];
+
+  constructor(node: PinOwner, options: (space: number) => LaneOptions) {
+    this.#node = node;
+    this.#options = options;
+  }
+
+  /** A connection for that holder alone; it may still have to connect, and takes calls at once. */
+  take(space: number, holder: PinHolder): Pin {
+    const at = this.#idle.findLastIndex((pin) => pin.space === space);
+    const pin = at >= 0 ? this.#idle.splice(at, 1)[0] : this.#make(space);
+    pin.holder = holder;
+    return pin;
+  }
+
+  /** Gives back a connection without calls. A clean one, as new but for its name, is kept for the next user. */
+  give(pin: Pin, clean: boolean): void {
+    pin.holder = null;
+    const full = this.#idle.filter(({ space }) => space === pin.space).length >= IDLE_MAX;
+    if (clean && !full && pin.lane.state === 'up' && pin.lane.pending === 0) this.#idle.push(pin);
+    else pin.lane.close();
+  }
+
+  /** Every connection, in use or not. */
+  get lanes(): Lane[] {
+    return Array.from(this.#all, ({ lane }) => lane);
+  }
+
+  #make(space: number): Pin {
+    const options = this.#options(space);
+    const pin: Pin = new Pin(this.#node, space, {
+      ...options,
+      lost: () => {
+        this.#all.delete(pin);
+        const at = this.#idle.indexOf(pin);
+        if (at >= 0) this.#idle.splice(at, 1);
+      },
+    });
+    this.#all.add(pin);
+    return pin;
+  }
+}
+
+const CLIENT_ID = encodeRequest(['CLIENT', 'ID']);
