@@ -17,6 +17,8 @@ import { type Flushable, flushAtTurnEnd } from './turn.ts';
 const HIGH_WATER = 1024 * 1024;
 /** A call that waits longer makes newcomers go another way: a script or a large reply holds the lane up. In us. */
 const STALLED = 100_000;
+/** Why a server that is alive refuses to begin with anybody. */
+const SERVER_STATE = /^(BUSY|LOADING|MASTERDOWN) /;
 const UNHEEDED = { replied: releaseBytes, failed: releaseBytes };
 /** How often a read is sent again after its connection broke. */
 const READ_REPEATS = 1;
@@ -353,7 +355,9 @@ export class Lane implements Carrier, Flushable {
     const waiting = this.#waiting;
     this.#waiting = [];
     this.#waitingBytes = 0;
-    for (const call of waiting) call.owner.failed(call, `${this.#address} (${reason})`, false);
+    // A server that is up, but busy, says so to everybody in words that clients know.
+    const why = SERVER_STATE.test(reason) ? `-${reason}` : `${this.#address} (${reason})`;
+    for (const call of waiting) call.owner.failed(call, why, false);
     this.#drained();
     this.options.chunkDone();
   }
