@@ -119,7 +119,7 @@ describe('keys of several shards', () => {
 
 describe('what is not served', () => {
   const refused = [
-    ...['CLIENT LIST', 'CLIENT KILL TYPE normal', 'CLIENT PAUSE 9999', 'CLIENT UNBLOCK 1', 'SYNC'],
+    ...['CLIENT LIST', 'CLIENT KILL TYPE normal', 'CLIENT PAUSE 9999', 'CLIENT UNBLOCK 1'],
     ...[
       'PSYNC ? -1',
       'REPLICAOF NO ONE',

@@ -208,7 +208,6 @@ describe('refusals', () => {
 
   test('meet everything that is about one connection or leads past heatsink', () => {
     const lines = [
-      'SYNC|PSYNC ? -1|REPLCONF ACK 1',
       'CLIENT KILL x|CLIENT LIST|CLIENT REPLY OFF|CLIENT PAUSE 1|CLIENT NO-EVICT on|CLIENT UNBLOCK 1',
       'CLUSTER SLOTS|CLUSTER nonsense|READONLY|ASKING|SHUTDOWN|DEBUG SLEEP 1|REPLICAOF NO ONE|FAILOVER',
       'MIGRATE h 1 k 0 9|SCRIPT DEBUG YES',

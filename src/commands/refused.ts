@@ -3,14 +3,12 @@
 
 import type { Command } from './command.ts';
 
-const OWN_CONNECTION = 'a connection of their own, which this version does not give';
 const PAST_HEATSINK = 'heatsink follows the cluster itself, and its clients need not know of it';
 const NO_SUCH_CLIENT =
   'it is about connections of the upstream server, which heatsink shares between its clients';
 const AT_THE_SERVER = 'it is about one server process: send it to that server itself';
 
 const ROWS: readonly (readonly [reason: string, names: string])[] = [
-  [`replication needs ${OWN_CONNECTION}`, 'sync psync replconf'],
   [
     NO_SUCH_CLIENT,
     'client|kill client|list client|no-evict client|no-touch client|pause client|reply client|unblock ' +

@@ -1,6 +1,13 @@
 // The commands for which the server keeps something per connection, or waits: they get a connection of their own.
 
-export type State = 'transaction' | 'subscription' | 'blocking' | 'wait' | 'tracking' | 'monitor';
+export type State =
+  | 'transaction'
+  | 'subscription'
+  | 'blocking'
+  | 'wait'
+  | 'tracking'
+  | 'monitor'
+  | 'replication';
 
 const ROWS: readonly (readonly [State, string])[] = [
   ['transaction', 'multi exec discard watch unwatch'],
@@ -8,6 +15,7 @@ const ROWS: readonly (readonly [State, string])[] = [
   ['wait', 'wait waitaof'],
   ['tracking', 'client|tracking client|caching client|trackinginfo client|getredir'],
   ['monitor', 'monitor'],
+  ['replication', 'sync psync replconf'],
 ];
 
 const STATES: ReadonlyMap<string, State> = new Map(

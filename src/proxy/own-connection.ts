@@ -3,6 +3,7 @@
 
 import type { Command } from '../commands/command.ts';
 import { findKeys, fits, KeyPositions } from '../commands/keys.ts';
+import type { State } from '../commands/stateful.ts';
 import { C, type Counters } from '../counters.ts';
 import { errorReply } from '../resp3/encode.ts';
 import type { RequestFrame } from '../resp3/request-frame.ts';
@@ -12,6 +13,7 @@ import type { Topology } from '../upstream/topology.ts';
 import { type Answers, SLOT_UNSERVED } from './answers.ts';
 import { type Blocking, mayWait } from './blocking.ts';
 import { DONE, FORWARD, HOLD, type Outcome } from './outcome.ts';
+import { replicate } from './replication.ts';
 import { takeRequest } from './request.ts';
 import type { Session } from './session.ts';
 import { onlySubscriptions, type Subscribing } from './subscriptions.ts';
@@ -78,6 +80,8 @@ export class OwnConnection {
     if (command.state === 'blocking' && !mayWait(command, frame)) return FORWARD;
     if (session.pending > 0) return HOLD;
     switch (command.state) {
+      case 'replication':
+        return replicate(session, frame, this.#on.topology, this.#on.counters);
       case 'tracking':
         return this.#on.tracking.serve(session, frame, command.name);
       case 'monitor':
@@ -133,10 +137,12 @@ export class OwnConnection {
   }
 }
 
+const NOT_INSIDE: ReadonlySet<State> = new Set(['subscription', 'tracking', 'monitor', 'replication']);
+
 /** The error for a command that cannot be part of a transaction; null for one that can. */
 function refusedInside(command: Command): Buffer | null {
   const { name, route, state } = command;
-  if (state === 'subscription' || state === 'tracking' || state === 'monitor')
+  if (state !== null && NOT_INSIDE.has(state))
     return errorReply('ERR Command not allowed inside a transaction');
   if (route !== 'local' || name === 'select') return null;
   const words = name.replace('|', ' ').toUpperCase();

@@ -91,6 +91,7 @@ export function recycle(request: Request): void {
   request.waits = 0;
   request.asking = false;
   request.more = 0;
+  request.stream = false;
   request.joined = null;
   request.lastJoined = null;
   request.nextJoined = null;

@@ -74,6 +74,8 @@ export class Session implements ClientState, Asker, PinnedClient {
   closed = false;
   /** Its own upstream connections, while it needs any. */
   pins: Pins | null = null;
+  /** Where its bytes go as they are, instead of being served. */
+  tunnel: Lane | null = null;
   /** Whether the pipeline must look closer at each of its requests. */
   restricted = false;
   /** `space`, or one that has no entries while it must not be served from the tier. */
@@ -113,7 +115,7 @@ export class Session implements ClientState, Asker, PinnedClient {
     this.socket.on('end', () => {
       this.#ended = true;
       // As with a server, nobody is left to get what it would take from a list.
-      if (this.pins?.blocked) this.socket.destroy();
+      if (this.waits) this.socket.destroy();
       else this.settle();
     });
     this.socket.on('error', () => {});
@@ -140,6 +142,11 @@ export class Session implements ClientState, Asker, PinnedClient {
   /** Clients of one space may share replies; see `spaceOf`. */
   get space(): number {
     return this.#space;
+  }
+
+  /** Whether what it waits for may take any time: a blocking command, a stream. */
+  get waits(): boolean {
+    return this.tunnel !== null || this.pins?.blocked === true;
   }
 
   /** Where its commands for that node go: its own connection there, or a lane that it shares. */
@@ -342,6 +349,11 @@ export class Session implements ClientState, Asker, PinnedClient {
     let needed = 0;
     pipeline.chunkBegun();
     while (pos < end && !this.closing) {
+      if (this.tunnel !== null) {
+        this.tunnel.write(Buffer.from(buf.subarray(pos, end)));
+        pos = end;
+        break;
+      }
       this.#blocked ||= this.#outbox.backlog > SLOW_CLIENT;
       if (this.pending >= pipeline.maxPipeline || this.#blocked) {
         this.held = true;
@@ -367,7 +379,7 @@ export class Session implements ClientState, Asker, PinnedClient {
     if (frame.argc > MANY_ARGS && needed === 0) frame.reset();
     sealAll();
     // Of a client that waits for a blocking command it must be seen when it leaves.
-    if (this.held && !this.pins?.blocked) this.socket.pause();
+    if (this.held && !this.waits) this.socket.pause();
     if (this.closing) input.release();
     else input.keep(pos, needed);
     if (!this.#outbox.empty) this.#outbox.flush(this.socket);

@@ -45,6 +45,8 @@ export class Call {
   asking = false;
   /** Frames of its reply that come before the last one: a subscription is confirmed channel by channel. */
   more = 0;
+  /** Whether it turns the connection into a stream of bytes, all of which are its reply: SYNC. */
+  stream = false;
   /** `clock.us` when it was handed to the lane. */
   begunAt = 0;
 

@@ -63,6 +63,8 @@ export class Lane implements Carrier, Flushable {
   pending = 0;
   /** Whether frames that are no replies may come in any type: RESP2 messages, the lines of MONITOR. */
   mixed = false;
+  /** Whether one of its calls is a `stream`. */
+  streaming = false;
 
   #socket: Socket | null = null;
   #head: Call | null = null;
@@ -125,6 +127,16 @@ export class Lane implements Carrier, Flushable {
 
   resume(): void {
     this.#socket?.resume();
+  }
+
+  /** Sends bytes that are no request, behind a call that is a `stream`. */
+  write(bytes: Buffer): void {
+    if (this.state === 'up') {
+      this.flush();
+      this.#socket?.write(bytes);
+    } else {
+      this.send(new Call(UNHEEDED), bytes, 0, bytes.length);
+    }
   }
 
   onDrain(resume: () => void): void {
@@ -268,6 +280,11 @@ export class Lane implements Carrier, Flushable {
     const frame = this.#frame;
     let pos = input.pos;
     while (pos < end) {
+      if (this.streaming && this.#head?.stream) {
+        this.#head.owner.replied(this.#head, buf, pos, end);
+        pos = end;
+        break;
+      }
       const status = frame.read(buf, pos, end);
       if (status === INVALID) this.breakUp(`the server sent ${frame.error}`);
       if (status !== COMPLETE) break;

@@ -1,0 +1,46 @@
+// SYNC, PSYNC and REPLCONF: from the first of them on, client and server talk past heatsink, byte by byte, as what
+// follows is no request and no reply. For tools that read a server's stream, as redis-cli --rdb and --replica do.
+
+import { C, type Counters } from '../counters.ts';
+import { errorReply } from '../resp3/encode.ts';
+import type { RequestFrame } from '../resp3/request-frame.ts';
+import type { Topology } from '../upstream/topology.ts';
+import { failure } from './answers.ts';
+import { DONE, HOLD, type Outcome } from './outcome.ts';
+import { takeRequest } from './request.ts';
+import type { Session } from './session.ts';
+
+const ONE_SERVER = errorReply(
+  'ERR heatsink: a replication stream is that of one server, and a cluster has several: connect to one of them',
+);
+
+/** Turns the client's connection into one with the server. */
+export function replicate(
+  session: Session,
+  { buf, start, end }: RequestFrame,
+  topology: Topology,
+  counters: Counters,
+): Outcome {
+  if (session.pending > 0) return HOLD;
+  if (topology.cluster) {
+    counters[C.refused]++;
+    session.reply(ONE_SERVER);
+    return DONE;
+  }
+  const { lane } = session.pin().need(topology.nodes[0]);
+  const request = takeRequest({
+    replied: (_, bytes, from, to) => session.push(bytes, from, to),
+    failed(_, reason, sent) {
+      const bytes = failure(reason, sent);
+      session.complete(request, bytes, 0, bytes.length);
+      session.hangUp();
+    },
+  });
+  request.stream = true;
+  lane.streaming = true;
+  session.tunnel = lane;
+  counters[C.forwarded]++;
+  session.enqueue(request);
+  lane.send(request, buf, start, end);
+  return DONE;
+}
