@@ -114,6 +114,10 @@ export class UpstreamNode {
     const options = this.#laneOptionsOf(space);
     const lanes = Array.from({ length: this.#link.lanes }, () => new Lane(options));
     this.#lanes[space] = lanes;
+    // The first detour is opened ahead: a server that runs a long script lets nobody new into a database.
+    const spare = new Lane(options);
+    spare.connect();
+    this.#detours[space] = [spare];
     return lanes;
   }
 
