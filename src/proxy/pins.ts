@@ -26,6 +26,8 @@ export class Pins implements PinHolder {
   monitoring = false;
   /** Whether a command that may block has no reply yet. */
   blocked = false;
+  /** Whether a connection is being opened for a command that must find it open. */
+  opening = false;
   /** Whether other clients redirect their invalidations to this one. */
   redirectedTo = false;
 
@@ -44,6 +46,7 @@ export class Pins implements PinHolder {
       this.tracking === null &&
       !this.monitoring &&
       !this.blocked &&
+      !this.opening &&
       !this.redirectedTo
     );
   }

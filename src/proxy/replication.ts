@@ -27,7 +27,15 @@ export function replicate(
     session.reply(ONE_SERVER);
     return DONE;
   }
-  const { lane } = session.pin().need(topology.nodes[0]);
+  const pins = session.pin();
+  const pin = pins.need(topology.nodes[0]);
+  // A server begins no stream while replies to what opened the connection are on their way.
+  pins.opening = pin.serverId === '' && pin.lane.state !== 'closed';
+  if (pins.opening) {
+    pin.onServerId(() => session.release());
+    return HOLD;
+  }
+  const { lane } = pin;
   const request = takeRequest({
     replied: (_, bytes, from, to) => session.push(bytes, from, to),
     failed(_, reason, sent) {
