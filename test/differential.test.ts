@@ -1,12 +1,12 @@
-// The same commands to a redis-server and to heatsink in front of another one: the same bytes must come back.
+// Random commands to a redis-server and to heatsink in front of another one: the same bytes must come back.
+// differential-commands.test.ts does the same with every command that there is.
 
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { elementsOf } from '../src/commands/elements.ts';
 import { CommandTable } from '../src/commands/table.ts';
 import { type Argument, encodeRequest } from '../src/resp3/encode.ts';
-import { CORPUS, describeCommand } from './support/command-corpus.ts';
-import { commandSequence } from './support/command-sequence.ts';
+import { commandSequence, describeCommand } from './support/command-sequence.ts';
 import { type RunningProxy, startProxy } from './support/heatsink.ts';
 import { frameOf } from './support/raw-redis.ts';
 import { type RedisProcess, startRedis } from './support/redis.ts';
@@ -86,19 +86,6 @@ describe.each([
   { protocol: 2, tier: 'on', times: 3 },
   { protocol: 3, tier: 'on', times: 3 },
 ] as const)('in RESP$protocol with the tier $tier', ({ protocol, tier, times }) => {
-  it.each(CORPUS)('answers $title as Redis does', async ({ commands }) => {
-    const both = await pair(tier, protocol);
-    for (const args of commands) await same(both, args, times);
-    await same(both, ['PING', 'still in sync']);
-  });
-
-  it('answers a whole corpus in one pipeline as Redis does', async () => {
-    const both = await pair(tier, protocol);
-    const commands = CORPUS.flatMap((group) => [['FLUSHALL'], ...group.commands]);
-    both.heatsink.sendAll(commands);
-    await sameReplies(both, commands);
-  });
-
   it('gives what has no order with the same elements as Redis', async () => {
     const both = await pair(tier, protocol);
     const names = Array.from({ length: 300 }, (_, i) => `name:${i}`);
@@ -116,18 +103,6 @@ describe.each([
       for (let i = 0; i < times; i++) expect(sorted(await both.heatsink.ask(...args))).toEqual(expected);
     }
     expect(await walk(both.heatsink)).toEqual(await walk(both.redis));
-  });
-
-  it('moves a value by DUMP and RESTORE as Redis does', async () => {
-    const both = await pair(tier, protocol);
-    await same(both, ['ZADD', 'z', '1', 'a', '2', 'b']);
-    const dump = await both.redis.ask('DUMP', 'z');
-    const payload = dump.subarray(dump.indexOf(10) + 1, -2);
-    await same(both, ['RESTORE', 'z', '0', payload], times);
-    await same(both, ['RESTORE', 'z2', '0', payload], times);
-    await same(both, ['ZRANGE', 'z2', '0', '-1', 'WITHSCORES'], times);
-    await same(both, ['RESTORE', 'z', '1000000', payload, 'REPLACE'], times);
-    await same(both, ['DUMP', 'z2'], times);
   });
 
   it('answers any sequence of commands as Redis does, one by one', async () => {

@@ -3,8 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { describeCommand } from './support/command-corpus.ts';
-import { commandSequence } from './support/command-sequence.ts';
+import { commandSequence, describeCommand } from './support/command-sequence.ts';
 import { type RunningProxy, startProxy } from './support/heatsink.ts';
 import { type Cluster, type RedisProcess, startCluster, startRedis, waitFor } from './support/redis.ts';
 import { beginSlotMove } from './support/slot-move.ts';

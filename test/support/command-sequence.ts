@@ -82,3 +82,8 @@ export function commandSequence(
   const chosen = commands.filter(({ name }) => !without.includes(name)).map(({ arbitrary }) => arbitrary);
   return fc.array(fc.oneof(...chosen), { minLength: 1, maxLength, size: 'max' });
 }
+
+/** A command as a failed comparison shows it. */
+export function describeCommand(args: readonly Argument[]): string {
+  return args.map((arg) => JSON.stringify(Buffer.from(`${arg}`).toString('latin1', 0, 40))).join(' ');
+}

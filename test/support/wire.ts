@@ -6,7 +6,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { valueEnd } from '../../src/commands/elements.ts';
 import { type Argument, encodeRequest } from '../../src/resp3/encode.ts';
 
-/** The longest silence of the other side, in milliseconds. */
+/** In milliseconds, unless told otherwise. */
 const PATIENCE = 5000;
 
 export class Wire {
@@ -16,8 +16,11 @@ export class Wire {
   #chunks: Buffer[] = [];
   #input = Buffer.alloc(0);
   #wake: () => void = () => {};
+  readonly #patience: number;
 
-  constructor(port: number) {
+  /** `patience`: the longest silence of the other side, in milliseconds. */
+  constructor(port: number, patience = PATIENCE) {
+    this.#patience = patience;
     this.socket = connect({ port, host: '127.0.0.1', noDelay: true, allowHalfOpen: true });
     this.socket.on('data', (chunk) => {
       this.#chunks.push(chunk);
@@ -34,8 +37,8 @@ export class Wire {
   }
 
   /** Connects and switches to that protocol. */
-  static async open(port: number, protocol: 2 | 3): Promise<Wire> {
-    const wire = new Wire(port);
+  static async open(port: number, protocol: 2 | 3, patience?: number): Promise<Wire> {
+    const wire = new Wire(port, patience);
     await wire.ask('HELLO', protocol);
     return wire;
   }
@@ -129,7 +132,8 @@ export class Wire {
     const left = () => `${state}, then ${JSON.stringify(this.#input.toString('latin1', 0, 200))}`;
     if (this.closed) throw new Error(`closed: ${left()}`);
     await new Promise<void>((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error(`silent for ${PATIENCE} ms: ${left()}`)), PATIENCE);
+      const silent = () => reject(new Error(`silent for ${this.#patience} ms: ${left()}`));
+      const timer = setTimeout(silent, this.#patience);
       this.#wake = () => {
         clearTimeout(timer);
         resolve();

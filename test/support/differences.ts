@@ -1,0 +1,67 @@
+// The one table of what a client can tell from Redis, as data: the differential tests hold every
+// other reply to the bytes of Redis.
+
+import type { Topology } from './corpus/group.ts';
+
+export interface Difference {
+  /** In lower case, divided by spaces; a subcommand is `config|get`. */
+  readonly commands: string;
+  /** Only these of their calls, as the corpus writes them. */
+  readonly calls?: RegExp;
+  /** Only in front of these. */
+  readonly topology?: Topology;
+  /** heatsink's reply, CR LF excluded: nothing else is excused. */
+  readonly reply: RegExp;
+  readonly differs: string;
+  readonly why: string;
+}
+
+const FACADE = 'heatsink presents itself as the one node that owns every slot, so that clients stay with it';
+
+export const DIFFERENCES: readonly Difference[] = [
+  {
+    commands: 'client|setinfo',
+    reply: /^\+OK$/,
+    differs: 'it is taken in front of Redis older than 7.2 as well',
+    why: 'clients send it unasked, and the connection that it describes is one to heatsink',
+  },
+  {
+    commands: 'cluster|info cluster|links cluster|myid cluster|nodes cluster|shards cluster|slots',
+    topology: 'cluster',
+    reply: /^[^-]/,
+    differs: 'one master with all 16,384 slots and no replicas, at the address of heatsink',
+    why: FACADE,
+  },
+  {
+    commands: 'scan',
+    topology: 'cluster',
+    reply: /^\*2\r\n\$\d+\r\n\d+\r\n\*/,
+    differs: 'other cursors, and the keys spread over other replies',
+    why: 'the walk goes over all masters, one after another',
+  },
+];
+
+export interface Meaningless {
+  readonly commands: string;
+  readonly why: string;
+}
+
+/** Commands with no calls in the corpus: they have no meaning through a proxy, or none that can be compared. */
+export const NOT_COMPARED: readonly Meaningless[] = [
+  {
+    commands: 'psync sync replconf restore-asking',
+    why: 'servers send them to each other, over connections of their own',
+  },
+  {
+    commands: 'shutdown replicaof slaveof failover',
+    why: 'they are about one server process and its place: send them to that server itself',
+  },
+  {
+    commands:
+      'cluster|addslots cluster|addslotsrange cluster|bumpepoch cluster|delslots cluster|delslotsrange ' +
+      'cluster|failover cluster|flushslots cluster|forget cluster|meet cluster|replicate cluster|reset ' +
+      'cluster|saveconfig cluster|set-config-epoch cluster|setslot',
+    why: 'in front of a cluster: they change one of its nodes, which heatsink follows',
+  },
+  { commands: 'pfselftest', why: 'a test of the server, which it holds up for a second' },
+];
