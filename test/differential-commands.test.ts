@@ -1,10 +1,11 @@
 // Every command that the server has, to a Redis and to heatsink in front of another one: the same bytes must come
 // back, or the table of differences says why not.
 
+import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CORPUS, DATA_CORPUS } from './support/command-corpus.ts';
 import { TAGS, type Topology } from './support/corpus/group.ts';
-import { DIFFERENCES, NOT_COMPARED } from './support/differences.ts';
+import { DIFFERENCES, differencesPage, NOT_COMPARED } from './support/differences.ts';
 import { callsOnOtherTypes, type TableRow, tableRows, wrongCalls } from './support/generated-calls.ts';
 import { type RunningProxy, startProxy } from './support/heatsink.ts';
 import { startCluster, startRedis } from './support/redis.ts';
@@ -147,4 +148,9 @@ describe('the corpus', () => {
     );
     expect(hits.filter((count) => count > 500)).toHaveLength(2);
   });
+});
+
+it('docs/differences.md is up to date (npm run docs)', () => {
+  const page = readFileSync(new URL('../docs/differences.md', import.meta.url), 'utf8');
+  expect(page).toBe(differencesPage());
 });

@@ -1,7 +1,8 @@
-// The one table of what a client can tell from Redis, as data: the differential tests hold every
-// other reply to the bytes of Redis.
+// The one table of what a client can tell from Redis, as data: docs/differences.md is made from it, and the
+// differential tests hold every other reply to the bytes of Redis.
 
 import type { Topology } from './corpus/group.ts';
+import { RELATIONS, WEAKER } from './relations.ts';
 
 export interface Difference {
   /** In lower case, divided by spaces; a subcommand is `config|get`. */
@@ -65,3 +66,51 @@ export const NOT_COMPARED: readonly Meaningless[] = [
   },
   { commands: 'pfselftest', why: 'a test of the server, which it holds up for a second' },
 ];
+
+/** The text of docs/differences.md. */
+export function differencesPage(): string {
+  return `# Differences from Redis
+
+<!-- Made by \`npm run docs\` from test/support/differences.ts and relations.ts; edit those files. -->
+
+A differential test sends several calls of every command and subcommand in the server's own COMMAND table (right,
+wrong number of arguments, wrong type, missing key, unknown subcommand, inside and outside transactions) to a
+Redis and to heatsink in front of another one: in RESP2 and RESP3, in front of one server and of a cluster of
+three masters, with the tier on and off. The bytes of the replies are the same, except:
+
+${table(
+  ['Commands', 'In front of', 'What differs', 'Why'],
+  DIFFERENCES.map(({ commands, topology, differs, why }) => [
+    shown(commands),
+    topology ?? 'any',
+    differs,
+    why,
+  ]),
+)}
+## Compared, but not byte by byte
+
+No two servers give the same bytes for these. Their errors are the same byte by byte.
+
+${table(
+  ['Commands', 'Compared for', 'Why'],
+  WEAKER.map(({ relation, commands, why }) => [shown(commands), RELATIONS[relation], why]),
+)}
+## Not compared
+
+${table(
+  ['Commands', 'Why'],
+  NOT_COMPARED.map(({ commands, why }) => [shown(commands), why]),
+)}`;
+}
+
+function shown(commands: string): string {
+  return commands
+    .split(' ')
+    .map((name) => `\`${name.replace('|', ' ').toUpperCase()}\``)
+    .join(', ');
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const lines = [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`);
+  return `${lines.join('\n')}\n`;
+}
