@@ -52,9 +52,10 @@ export class Pin {
     });
   }
 
-  /** Calls back once `serverId` is known, or never will be. */
+  /** Connects, and calls back once `serverId` is known, or never will be. */
   onServerId(known: () => void): void {
     this.#waiters.push(known);
+    this.lane.connect();
   }
 
   #tell(): void {
