@@ -11,6 +11,7 @@ const PACKAGES = {
   'redis-server': { apt: 'redis-server', brew: 'redis', service: 'redis-server' },
   'redis-cli': { apt: 'redis-tools', brew: 'redis' },
   'redis-benchmark': { apt: 'redis-tools', brew: 'redis' },
+  openssl: { apt: 'openssl', brew: 'openssl' },
   nutcracker: { apt: 'nutcracker', brew: 'twemproxy', service: 'nutcracker' },
 };
 

@@ -11,6 +11,7 @@ import { Versions } from './cache/versions.ts';
 import { clock } from './clock.ts';
 import { CommandTable } from './commands/table.ts';
 import type { Config } from './config/schema.ts';
+import { upstreamTls } from './config/tls.ts';
 import { parseUpstream, type Upstream } from './config/upstream-url.ts';
 import { createCounters } from './counters.ts';
 import { Detector } from './hotkeys/detector.ts';
@@ -71,8 +72,10 @@ export async function startHeatsink(config: Config, { log }: { log: Logger }): P
 
 async function start(config: Config, log: Logger, onClose: OnClose): Promise<Omit<Heatsink, 'close'>> {
   const counters = createCounters();
-  const { kind, nodes: seeds, db, ...identity } = await findUpstream(config, log, onClose);
+  const { kind, nodes: seeds, db, username, password } = await findUpstream(config, log, onClose);
   const { connectTimeout, topologyInterval, lanes } = config.nodes;
+  const tls = upstreamTls(config);
+  const identity = { username, password, tls };
   const control = new Control({ ...identity, seeds, timeout: connectTimeout });
   onClose(() => control.close());
   const chunkDone = () => pipeline?.chunkDone();

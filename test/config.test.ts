@@ -44,7 +44,16 @@ describe('precedence', () => {
       consistency: 'tracked',
       rules: [],
       client: { maxPipeline: 1024 },
-      nodes: { connectTimeout: 2000, topologyInterval: 10_000, lanes: 1 },
+      nodes: {
+        connectTimeout: 2000,
+        topologyInterval: 10_000,
+        lanes: 1,
+        tlsCa: null,
+        tlsCert: null,
+        tlsKey: null,
+        tlsServername: null,
+        tlsVerify: true,
+      },
       hot: { threshold: 500, window: 1000, steps: 10, cool: 0.5, candidates: 4096, top: 100 },
       tier: {
         enabled: true,
@@ -159,7 +168,10 @@ describe('upstream URLs', () => {
       'redis+cluster://u:p@a:1',
       { kind: 'cluster', nodes: [node('a', 1)], username: 'u', password: 'p', db: 0 },
     ],
-  ])('%s', (url, upstream) => {
+    ['rediss://h/1', { kind: 'standalone', nodes: [node('h')], tls: true, db: 1 }],
+    ['rediss+cluster://a:1', { kind: 'cluster', nodes: [node('a', 1)], tls: true, db: 0 }],
+  ])('%s', (url, expected) => {
+    const upstream = { tls: false, ...expected };
     expect(parseUpstream(url)).toEqual(upstream);
     expect(load({ flags: { upstream: url } }).upstream).toEqual(upstream);
   });
@@ -167,7 +179,7 @@ describe('upstream URLs', () => {
   test.each([
     ['localhost:6379', 'it is not a URL'],
     ['http://h', 'the scheme http:// is unknown'],
-    ['rediss://h', 'rediss:// comes with a later version'],
+    ['redisss://h', 'the scheme redisss:// is unknown'],
     ['redis+sentinel://h/main', 'redis+sentinel:// comes with a later version'],
     ['redis://', '"" is no host:port'],
     ['redis://a,b', 'several nodes need redis+cluster://'],

@@ -2,7 +2,8 @@
 // and checks every one that was given, so that one run shows every mistake.
 
 import { check, type Given } from './given.ts';
-import { type Config, envName, OPTION_ENTRIES } from './schema.ts';
+import { findMisfits } from './misfits.ts';
+import { type Config, envName, OPTION_ENTRIES, OPTIONS, type OptionPath } from './schema.ts';
 import { didYouMean } from './suggest.ts';
 import { type FileValues, readYamlFile } from './yaml-file.ts';
 
@@ -32,12 +33,12 @@ export class ConfigError extends Error {
 export function loadConfig({ flags, env, file }: Sources): Config {
   const fromFile = readFile(file, env);
   const problems = [...fromFile.problems, ...unknownEnvNames(env)];
-  const sources = [fromFile.given, envValues(env), flagValues(flags)];
+  const sources = [fromFile.given, envValues(env), flagValues(flags)].flat();
 
   const values = new Map<string, unknown>();
   for (const [path, option] of OPTION_ENTRIES) {
     const fallback: Given = { path, raw: option.default, source: () => 'default' };
-    const given = sources.flat().filter((candidate) => candidate.path === path);
+    const given = sources.filter((candidate) => candidate.path === path);
     // The last to speak wins; the ones before it are checked all the same.
     for (const candidate of [fallback, ...given]) {
       const result = check(option, candidate);
@@ -46,7 +47,15 @@ export function loadConfig({ flags, env, file }: Sources): Config {
     }
   }
   if (problems.length > 0) throw new ConfigError(problems);
-  return nest(values);
+  const config = nest(values);
+  const misfits = findMisfits(config).map(({ path, problem }) => `${sourceOf(path, sources)}: ${problem}`);
+  if (misfits.length > 0) throw new ConfigError(misfits);
+  return config;
+}
+
+/** Where the option's value is from; a default has no other place than its flag. */
+function sourceOf(path: OptionPath, sources: readonly Given[]): string {
+  return sources.findLast((given) => given.path === path)?.source([]) ?? `--${OPTIONS[path].flag}`;
 }
 
 function readFile(file: string | undefined, env: Sources['env']): FileValues {

@@ -72,6 +72,14 @@ export const onOff = text
   .transform((word) => word === 'on' || word === 'true')
   .describe('on or off');
 
+/** Words that are taken as they are, or null where none are given. */
+export function optional(description: string) {
+  return z.union([z.null(), text.pipe(z.string().min(1))]).describe(description);
+}
+
+/** The name of a PEM file, or null. */
+export const pemFile = optional('the name of a PEM file');
+
 /** HOST:PORT to listen on; port 0 takes a free one. */
 export const address = text
   .transform(readAddress)

@@ -1,25 +1,39 @@
 // The control plane's own connection, by ioredis: topology, the COMMAND table, GETKEYS. No client traffic.
 
-import { Redis } from 'ioredis';
+import { Redis, type RedisOptions } from 'ioredis';
+import { reasonOf, type ServerTls, tlsTo } from '../resp3/socket.ts';
 
 export interface Address {
   readonly host: string;
   readonly port: number;
 }
 
-export interface ControlOptions {
-  readonly seeds: readonly Address[];
+/** How the control plane talks to a server. */
+export interface ControlLink {
   readonly username?: string | undefined;
   readonly password?: string | undefined;
+  /** Null for plain TCP. */
+  readonly tls: ServerTls | null;
   /** Milliseconds for a connect, and for a reply. */
   readonly timeout: number;
+}
+
+export interface ControlOptions extends ControlLink {
+  /** None while only sentinels know where the server is. */
+  readonly seeds: readonly Address[];
+}
+
+interface Connection {
+  readonly redis: Redis;
+  readonly at: Address;
+  /** Why it broke: the commands that fail with it learn from ioredis no more than that it is closed. */
+  trouble: Error | null;
 }
 
 export class Control {
   readonly #options: ControlOptions;
   #known: Address[];
-  #redis: Redis | null = null;
-  #at: Address | null = null;
+  #current: Connection | null = null;
 
   constructor(options: ControlOptions) {
     this.#options = options;
@@ -28,12 +42,14 @@ export class Control {
 
   /** The server that the last answer came from. */
   get address(): Address {
-    return this.#at ?? this.#known[0];
+    return this.#current?.at ?? this.#known[0];
   }
 
-  /** Servers to ask from now on, before the configured ones. */
+  /** Servers to ask from now on, before the configured ones; no others are asked any more. */
   know(addresses: readonly Address[]): void {
     this.#known = [...addresses, ...this.#options.seeds];
+    const at = this.#current?.at;
+    if (at && !this.#known.some(({ host, port }) => host === at.host && port === at.port)) this.#drop();
   }
 
   /**
@@ -50,14 +66,16 @@ export class Control {
   }
 
   async #ask(question: (redis: Redis) => Promise<unknown>): Promise<unknown> {
-    let failure: unknown;
+    let failure: unknown = new Error('no server is known yet');
     for (const address of this.#turns()) {
+      const connection = this.#connectedTo(address);
       try {
-        return await question(this.#connectedTo(address));
+        return await question(connection.redis);
       } catch (error) {
         if ((error as Error).name === 'ReplyError') throw error;
-        failure = error;
-        this.#drop();
+        const { message } = connection.trouble ?? (error as Error);
+        failure = new Error(`${address.host}:${address.port} (${message})`, { cause: error });
+        if (this.#current === connection) this.#drop();
       }
     }
     throw failure;
@@ -68,42 +86,56 @@ export class Control {
   }
 
   #turns(): Address[] {
-    const current = this.#at;
-    return current === null
+    const current = this.#current?.at;
+    return current === undefined
       ? this.#known
       : [current, ...this.#known.filter((address) => address !== current)];
   }
 
-  #connectedTo(address: Address): Redis {
-    if (this.#redis !== null && this.#at === address) return this.#redis;
+  #connectedTo(address: Address): Connection {
+    if (this.#current?.at === address) return this.#current;
     this.#drop();
-    const { username, password, timeout } = this.#options;
-    const redis = new Redis({
-      host: address.host,
-      port: address.port,
-      ...(username === undefined ? {} : { username }),
-      ...(password === undefined ? {} : { password }),
-      connectionName: 'heatsink-control',
-      connectTimeout: timeout,
-      commandTimeout: timeout,
-      maxRetriesPerRequest: 0,
-      retryStrategy: () => null,
-      enableReadyCheck: false,
+    const redis = connectControl(address, this.#options);
+    const connection: Connection = { redis, at: address, trouble: null };
+    redis.on('error', (error) => {
+      const unproven = this.#options.tls !== null && redis.status !== 'ready';
+      connection.trouble = new Error(reasonOf(error, unproven), { cause: error });
     });
-    // Without a listener ioredis prints; the pending call rejects with the same error.
-    redis.on('error', () => {});
     redis.on('end', () => {
-      if (this.#redis === redis) this.#drop();
+      if (this.#current === connection) this.#drop();
     });
-    this.#redis = redis;
-    this.#at = address;
-    return redis;
+    this.#current = connection;
+    return connection;
   }
 
   #drop(): void {
-    const redis = this.#redis;
-    this.#redis = null;
-    this.#at = null;
-    redis?.disconnect();
+    const connection = this.#current;
+    this.#current = null;
+    connection?.redis.disconnect();
   }
+}
+
+/**
+ * One connection by ioredis, which is not made again when it is lost unless `more` says so. Somebody must listen to its
+ * 'error' events, or they are printed.
+ */
+export function connectControl(
+  { host, port }: Address,
+  { username, password, tls, timeout }: ControlLink,
+  more: Pick<RedisOptions, 'retryStrategy' | 'autoResubscribe'> = {},
+): Redis {
+  return new Redis({
+    host,
+    port,
+    ...(username === undefined ? {} : { username }),
+    ...(password === undefined ? {} : { password }),
+    ...(tls === null ? {} : { tls: tlsTo(host, tls) }),
+    connectionName: 'heatsink-control',
+    connectTimeout: timeout,
+    commandTimeout: timeout,
+    maxRetriesPerRequest: 0,
+    retryStrategy: () => null,
+    enableReadyCheck: false,
+    ...more,
+  });
 }

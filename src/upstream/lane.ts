@@ -7,7 +7,7 @@ import { C, type Counters, countLatency } from '../counters.ts';
 import { Input } from '../resp3/input.ts';
 import { ReplyFrame, TYPE } from '../resp3/reply-frame.ts';
 import { COMPLETE, INVALID } from '../resp3/request-frame.ts';
-import { connectSocket } from '../resp3/socket.ts';
+import { connectSocket, reasonOf, type ServerTls } from '../resp3/socket.ts';
 import { Call, type Carrier } from './call.ts';
 import type { Chunk } from './chunk.ts';
 import { holdBytes, Outgoing, releaseBytes } from './outgoing.ts';
@@ -29,6 +29,8 @@ const BACKOFF_LAST = 1000;
 export interface LaneOptions {
   readonly host: string;
   readonly port: number;
+  /** Null for plain TCP. */
+  readonly tls: ServerTls | null;
   /** Milliseconds for connect and handshake together. */
   readonly connectTimeout: number;
   /** Requests that open the connection; an error reply to one of them closes it. */
@@ -157,9 +159,10 @@ export class Lane implements Carrier, Flushable {
       () => socket.destroy(new Error(`no answer within ${this.options.connectTimeout} ms`)),
       this.options.connectTimeout,
     );
-    socket.on('connect', () => this.#shakeHands(timer));
+    const connected = this.options.tls === null ? 'connect' : 'secureConnect';
+    socket.on(connected, () => this.#shakeHands(timer));
     socket.on('error', (error) => {
-      this.#lastError = (error as NodeJS.ErrnoException).code ?? error.message;
+      this.#lastError = reasonOf(error, this.options.tls !== null && this.state === 'connecting');
     });
     socket.on('drain', () => this.#drained());
     socket.on('close', () => {

@@ -2,6 +2,7 @@
 
 import type { Counters } from '../counters.ts';
 import { encodeRequest, type Protocol } from '../resp3/encode.ts';
+import type { ServerTls } from '../resp3/socket.ts';
 import { Lane, type LaneOptions } from './lane.ts';
 import { PinPool } from './pin.ts';
 import { Tracker, type TrackerOptions } from './tracking.ts';
@@ -9,11 +10,14 @@ import { Tracker, type TrackerOptions } from './tracking.ts';
 const NAME = encodeRequest(['CLIENT', 'SETNAME', 'heatsink']);
 /** Lanes beside the usual ones, per space, that are opened while those are stalled. */
 const DETOURS_MAX = 16;
+const PING = encodeRequest(['PING']);
 
 /** Who heatsink is to the upstream, and how it talks to it. */
 export interface LinkOptions {
   readonly username?: string | undefined;
   readonly password?: string | undefined;
+  /** Null for plain TCP. */
+  readonly tls: ServerTls | null;
   /** The database that clients begin in. */
   readonly db: number;
   readonly connectTimeout: number;
@@ -126,7 +130,7 @@ export class UpstreamNode {
   }
 
   #laneOptions(protocol: Protocol, db: number, handshake: Buffer[]): LaneOptions {
-    const { username = 'default', password, connectTimeout, counters, chunkDone } = this.#link;
+    const { username = 'default', password, tls, connectTimeout, counters, chunkDone } = this.#link;
     const first: Buffer[] = [];
     if (protocol === 3) {
       first.push(
@@ -136,10 +140,13 @@ export class UpstreamNode {
       first.push(encodeRequest(username === 'default' ? ['AUTH', password] : ['AUTH', username, password]));
     }
     if (db !== 0) first.push(encodeRequest(['SELECT', db]));
+    // With TLS 1.3 a server looks at our certificate after we hold the connection for made: only a reply is proof.
+    if (tls !== null && first.length === 0) first.push(PING);
     const { host, port } = this;
     return {
       host,
       port,
+      tls,
       connectTimeout,
       counters,
       chunkDone,

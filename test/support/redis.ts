@@ -1,6 +1,7 @@
 // Real redis-server processes for tests and benchmarks: one alone, or a cluster of them, on loopback.
 // All data is in memory; all processes and directories are gone after stop() or when the caller dies.
 
+import { readFileSync } from 'node:fs';
 import { Redis } from 'ioredis';
 import { type Child, startChild, temporaryDir } from './children.ts';
 import { freePort, waitFor } from './wait.ts';
@@ -27,8 +28,17 @@ export interface RedisOptions {
   /** More of the command line, such as `['--maxmemory', '10mb']`. */
   args?: string[];
   cluster?: boolean;
+  /** Speaks nothing but TLS with these files; others must show a certificate of that authority. */
+  tls?: TlsFiles;
   /** A port of the caller's choice: to start a server again where one was killed. */
   port?: number;
+}
+
+/** Names of PEM files. */
+export interface TlsFiles {
+  ca: string;
+  cert: string;
+  key: string;
 }
 
 const HOST = '127.0.0.1';
@@ -38,7 +48,7 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisProce
   for (let attempt = 1; ; attempt++) {
     const port = options.port ?? (await freePort());
     try {
-      return describe(port, await launch(port, options));
+      return describe(port, await launch(port, options), options.tls);
     } catch (error) {
       // Another test process may have taken the port in the meantime.
       if (options.port !== undefined || attempt === 5 || !/in use/i.test(String(error))) throw error;
@@ -46,9 +56,10 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisProce
   }
 }
 
-function launch(port: number, { args = [], cluster = false }: RedisOptions): Promise<Child> {
+function launch(port: number, { args = [], cluster = false, tls }: RedisOptions): Promise<Child> {
   const dir = temporaryDir('redis');
-  const base = ['--port', port, '--bind', HOST, '--dir', dir, '--save', '', '--appendonly', 'no'].map(String);
+  const ports = tls ? ['--port', 0, '--tls-port', port, ...tlsArgs(tls)] : ['--port', port];
+  const base = [...ports, '--bind', HOST, '--dir', dir, '--save', '', '--appendonly', 'no'].map(String);
   const clustered = cluster ? ['--cluster-enabled', 'yes', '--cluster-node-timeout', '2000'] : [];
   // A replica would otherwise wait 5 s before its first synchronisation, and up to 10 s more until its
   // offset is above 0 and CLUSTER SLOTS lists it.
@@ -59,15 +70,34 @@ function launch(port: number, { args = [], cluster = false }: RedisOptions): Pro
   });
 }
 
-function describe(port: number, child: Child): RedisProcess {
-  const client = new Redis({ host: HOST, port, lazyConnect: true, maxRetriesPerRequest: 1 });
+/** For a redis-server or a sentinel. */
+export function tlsArgs({ ca, cert, key }: TlsFiles): string[] {
+  const files = ['--tls-ca-cert-file', ca, '--tls-cert-file', cert, '--tls-key-file', key];
+  return [...files, '--tls-replication', 'yes', '--tls-cluster', 'yes'];
+}
+
+/** For a client that shows the same certificate. */
+export function readTls({ ca, cert, key }: TlsFiles) {
+  return { ca: readFileSync(ca), cert: readFileSync(cert), key: readFileSync(key) };
+}
+
+function describe(port: number, child: Child, tls?: TlsFiles): RedisProcess {
+  const client = new Redis({
+    host: HOST,
+    port,
+    lazyConnect: true,
+    maxRetriesPerRequest: 1,
+    ...(tls && {
+      tls: { ca: readFileSync(tls.ca), cert: readFileSync(tls.cert), key: readFileSync(tls.key) },
+    }),
+  });
   // Lost connections are expected where a test kills servers; the command's own promise tells.
   client.on('error', () => {});
   return {
     host: HOST,
     port,
     pid: child.pid,
-    url: `redis://${HOST}:${port}`,
+    url: `${tls ? 'rediss' : 'redis'}://${HOST}:${port}`,
     client,
     call: (command, ...args) => client.call(command, ...args),
     kill: child.kill,
@@ -101,6 +131,7 @@ export interface ClusterOptions {
   /** Replicas of each master. */
   replicas?: number;
   args?: string[];
+  tls?: TlsFiles;
 }
 
 const SLOTS = 16384;
@@ -110,8 +141,9 @@ const SLOTS = 16384;
  * over 2 s: a fresh master refuses to serve for its first 2 s (CLUSTER_WRITABLE_DELAY in Redis).
  */
 export async function startCluster(options: ClusterOptions = {}): Promise<Cluster> {
-  const { masters = 3, replicas = 0, args = [] } = options;
-  const started = Array.from({ length: masters * (1 + replicas) }, () => startRedis({ args, cluster: true }));
+  const { masters = 3, replicas = 0, args = [], tls } = options;
+  const each = { args, cluster: true, ...(tls && { tls }) };
+  const started = Array.from({ length: masters * (1 + replicas) }, () => startRedis(each));
   const results = await Promise.allSettled(started);
   const nodes = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
   const stop = async () => {
@@ -124,7 +156,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     await stop();
     throw error;
   }
-  const url = `redis+cluster://${nodes.map((node) => `${node.host}:${node.port}`).join(',')}`;
+  const url = `${tls ? 'rediss' : 'redis'}+cluster://${nodes.map((node) => `${node.host}:${node.port}`).join(',')}`;
   return { url, nodes, slotOwner: (key) => slotOwner(nodes, key), stop };
 }
 
