@@ -66,13 +66,20 @@ async function run(config: Config, log: Logger): Promise<void> {
     throw new Error(startFailure(error, config), { cause: error });
   });
   stop = heatsink.close;
-  log.info({ address: heatsink.address, admin: heatsink.adminAddress }, 'heatsink is ready');
+  // Without TLS a hang-up ends heatsink, as it ends any program whose terminal closes.
+  if (heatsink.renewCertificates !== null) process.on('SIGHUP', heatsink.renewCertificates);
+  const { address, tlsAddress, adminAddress: admin } = heatsink;
+  log.info({ address, ...(tlsAddress === null ? {} : { tls: tlsAddress }), admin }, 'heatsink is ready');
 }
 
 /** Says in a person's words why heatsink did not start. */
 function startFailure(error: NodeJS.ErrnoException & { port?: number }, config: Config): string {
-  const flag = config.admin !== null && error.port === config.admin.port ? 'admin' : 'listen';
-  const address = `${formatHostPort(config[flag] ?? config.listen)} (--${flag})`;
+  const asked = { admin: config.admin, 'tls-listen': config.tls.listen, listen: config.listen };
+  const [flag, at] = Object.entries(asked).find(([, named]) => named?.port === error.port) ?? [
+    'listen',
+    null,
+  ];
+  const address = `${formatHostPort(at ?? config.listen)} (--${flag})`;
   if (error.code === 'EADDRINUSE') return `cannot listen on ${address}: another program uses this address`;
   if (error.code === 'EACCES') return `cannot listen on ${address}: it is not allowed to this user`;
   if (error.code === 'EADDRNOTAVAIL') return `cannot listen on ${address}: this machine has no such address`;

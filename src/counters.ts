@@ -45,6 +45,7 @@ export const COUNTERS = {
   upstreamConnects: row('upstream_connects', 'Upstream connections opened'),
   accepted: row('client_connections', 'Client connections accepted'),
   closed: row('client_disconnects', 'Client connections closed'),
+  tlsFailures: row('tls_handshake_failures', 'Client connections closed because their TLS handshake failed'),
   protocolErrors: row('protocol_errors', 'Client connections closed for a protocol error'),
   bytesIn: row('client_bytes', bytes, { direction: 'in' }),
   bytesOut: row('client_bytes', bytes, { direction: 'out' }),

@@ -11,7 +11,7 @@ import { Versions } from './cache/versions.ts';
 import { clock } from './clock.ts';
 import { CommandTable } from './commands/table.ts';
 import type { Config } from './config/schema.ts';
-import { upstreamTls } from './config/tls.ts';
+import { doorsOf, renewCertificates, upstreamTls } from './config/tls.ts';
 import { parseUpstream, type Upstream } from './config/upstream-url.ts';
 import { createCounters } from './counters.ts';
 import { Detector } from './hotkeys/detector.ts';
@@ -43,8 +43,12 @@ import { Topology } from './upstream/topology.ts';
 export interface Heatsink {
   /** `host:port` where clients connect. */
   readonly address: string;
+  /** `host:port` where they connect by TLS, null when they cannot. */
+  readonly tlsAddress: string | null;
   /** `host:port` of the admin server, null when it is off. */
   readonly adminAddress: string | null;
+  /** Reads the certificates again for connections to come; null without TLS. */
+  readonly renewCertificates: (() => void) | null;
   /** Lets what is in flight be answered, then closes everything, the embedded Redis too. */
   readonly close: () => Promise<void>;
 }
@@ -164,7 +168,7 @@ async function start(config: Config, log: Logger, onClose: OnClose): Promise<Omi
     config.hot.window / config.hot.steps,
   ).unref();
   onClose(() => clearInterval(timer));
-  const listener = await listen(config.listen, pipeline, sessions);
+  const listener = await listen(doorsOf(config), pipeline, sessions);
   onClose(() => listener.close(config.shutdownTimeout));
   const health = watchHealth(control, (trouble) => {
     if (trouble === null) log.info('the upstream answers again');
@@ -175,7 +179,19 @@ async function start(config: Config, log: Logger, onClose: OnClose): Promise<Omi
   onClose(() => {
     notReady = () => ['heatsink is shutting down'];
   });
-  return { address: listener.address, adminAddress: admin?.address ?? null };
+  const { addresses } = listener;
+  const renewed = (side: string) => log.info({ side }, 'certificates were read again');
+  const refused = (side: string, reason: string) =>
+    log.error({ side, reason }, 'the certificates stay as they are: the files are of no use');
+  return {
+    address: addresses[0],
+    tlsAddress: config.tls.cert === null ? null : (addresses.at(-1) ?? null),
+    adminAddress: admin?.address ?? null,
+    renewCertificates:
+      config.tls.cert === null && tls === null
+        ? null
+        : () => renewCertificates(config, listener, tls, { renewed, refused }),
+  };
 }
 
 async function readTable(control: Control): Promise<CommandTable> {

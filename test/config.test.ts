@@ -54,6 +54,7 @@ describe('precedence', () => {
         tlsServername: null,
         tlsVerify: true,
       },
+      tls: { cert: null, key: null, ca: null, clientAuth: 'yes', listen: null },
       hot: { threshold: 500, window: 1000, steps: 10, cool: 0.5, candidates: 4096, top: 100 },
       tier: {
         enabled: true,

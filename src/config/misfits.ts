@@ -11,16 +11,41 @@ export interface Misfit {
 
 /** Reads the certificate files as well. Empty when nothing is wrong. */
 export function findMisfits(config: Config): Misfit[] {
-  const misfits = pairs(config);
-  return misfits.length > 0 ? misfits : readable(upstreamFiles(config));
+  const sides = [clientSide(config), upstreamSide(config)];
+  const read = sides.flatMap(({ misfits, files, path }) => (misfits.length > 0 ? [] : readable(files, path)));
+  return [...sides.flatMap(({ misfits }) => misfits), ...read];
 }
 
-const PATH = { ca: 'nodes.tlsCa', cert: 'nodes.tlsCert', key: 'nodes.tlsKey' } as const;
+interface Side {
+  readonly misfits: Misfit[];
+  readonly files: CertificateFiles;
+  readonly path: Readonly<Record<keyof CertificateFiles, OptionPath>>;
+}
 
-function pairs({ upstream, nodes }: Config): Misfit[] {
-  const { tlsCa, tlsCert, tlsKey, tlsServername, tlsVerify } = nodes;
+function clientSide({ tls }: Config): Side {
+  const path = { ca: 'tls.ca', cert: 'tls.cert', key: 'tls.key' } as const;
   const misfits =
-    upstream?.tls === true
+    tls.cert === null
+      ? given(
+          { 'tls.key': tls.key, 'tls.ca': tls.ca, 'tls.listen': tls.listen },
+          'it needs --tls-cert as well',
+        )
+      : [];
+  if (tls.cert !== null && tls.key === null)
+    misfits.push({ path: path.cert, problem: 'it needs --tls-key as well' });
+  if (tls.cert !== null && tls.ca === null && tls.clientAuth !== 'no') {
+    const problem =
+      'clients must show a certificate: name its authorities with --tls-ca, or set --tls-client-auth no';
+    misfits.push({ path: path.cert, problem });
+  }
+  return { misfits, files: tls, path };
+}
+
+function upstreamSide(config: Config): Side {
+  const { tlsCa, tlsCert, tlsKey, tlsServername, tlsVerify } = config.nodes;
+  const path = { ca: 'nodes.tlsCa', cert: 'nodes.tlsCert', key: 'nodes.tlsKey' } as const;
+  const misfits =
+    config.upstream?.tls === true
       ? []
       : given(
           {
@@ -33,10 +58,10 @@ function pairs({ upstream, nodes }: Config): Misfit[] {
           'it needs an upstream with TLS, such as rediss://',
         );
   if (tlsCert !== null && tlsKey === null)
-    misfits.push({ path: PATH.cert, problem: 'it needs --nodes-tls-key as well' });
+    misfits.push({ path: path.cert, problem: 'it needs --nodes-tls-key as well' });
   if (tlsKey !== null && tlsCert === null)
-    misfits.push({ path: PATH.key, problem: 'it needs --nodes-tls-cert as well' });
-  return misfits;
+    misfits.push({ path: path.key, problem: 'it needs --nodes-tls-cert as well' });
+  return { misfits, files: upstreamFiles(config), path };
 }
 
 /** The same problem for each option that has a value. */
@@ -45,12 +70,12 @@ function given(options: Partial<Record<OptionPath, unknown>>, problem: string): 
   return paths.filter((path) => options[path] !== null).map((path) => ({ path, problem }));
 }
 
-function readable(files: CertificateFiles): Misfit[] {
+function readable(files: CertificateFiles, path: Side['path']): Misfit[] {
   try {
     readCertificates(files);
     return [];
   } catch (error) {
     if (!(error instanceof CertificateError)) throw error;
-    return [{ path: PATH[error.part], problem: error.message }];
+    return [{ path: path[error.part], problem: error.message }];
   }
 }

@@ -80,6 +80,12 @@ export function optional(description: string) {
 /** The name of a PEM file, or null. */
 export const pemFile = optional('the name of a PEM file');
 
+/** HOST:PORT to listen on, or null where none is named. */
+export const optionalAddress = z
+  .union([z.null(), text])
+  .transform((value, context) => (value === null ? null : readAddress(value, context)))
+  .describe('HOST:PORT');
+
 /** HOST:PORT to listen on; port 0 takes a free one. */
 export const address = text
   .transform(readAddress)

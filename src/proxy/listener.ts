@@ -2,13 +2,23 @@
 
 import { createServer, type Server, type Socket } from 'node:net';
 import { C } from '../counters.ts';
-import { adoptSocket } from '../resp3/socket.ts';
+import type { Certificates } from '../resp3/certificates.ts';
+import { adoptSocket, type OnBytes, readByEvents } from '../resp3/socket.ts';
 import type { Pipeline } from './pipeline.ts';
 import { Session } from './session.ts';
+import { type ClientTls, createTlsServer, type TlsServer } from './tls.ts';
+
+/** An address for clients, and how they speak there: null for plain TCP. */
+export interface Door {
+  readonly at: { readonly host: string; readonly port: number };
+  readonly tls: ClientTls | null;
+}
 
 export interface Listener {
-  /** `host:port` that it is bound to. */
-  readonly address: string;
+  /** `host:port` of each door. */
+  readonly addresses: readonly string[];
+  /** Gives these certificates to clients that connect by TLS from now on. */
+  renew(certificates: Certificates): void;
   /**
    * Accepts nobody any more, lets what is in flight be answered for at most that many milliseconds, then closes
    * every connection.
@@ -19,17 +29,19 @@ export interface Listener {
 /** How often a closing listener looks whether its sessions are idle, in milliseconds. */
 const DRAIN_POLL = 10;
 
-/** Keeps `sessions` true, by their ids. Rejects with the system's error when the address cannot be had. */
+/** Keeps `sessions` true, by their ids. Rejects with the system's error when an address cannot be had. */
 export async function listen(
-  at: { host: string; port: number },
+  doors: readonly Door[],
   pipeline: Pipeline,
   sessions: Map<number, Session>,
 ): Promise<Listener> {
+  const servers: Server[] = [];
+  const secured: TlsServer[] = [];
   let lastId = 0;
 
-  function accept(accepted: Socket): void {
+  function accept(accepted: Socket, adopt: (accepted: Socket, onBytes: OnBytes) => Socket): void {
     const { counters } = pipeline;
-    const session = new Session(++lastId, accepted, (onBytes) => adoptSocket(accepted, onBytes), pipeline);
+    const session = new Session(++lastId, accepted, (onBytes) => adopt(accepted, onBytes), pipeline);
     counters[C.accepted]++;
     sessions.set(session.id, session);
     session.socket.on('close', () => {
@@ -39,19 +51,30 @@ export async function listen(
     });
   }
 
-  const server = createServer({ pauseOnConnect: true, allowHalfOpen: true }, accept);
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen({ ...at, backlog: 1024 }, () => {
-      server.off('error', reject);
-      resolve();
-    });
-  });
+  function serverFor(tls: ClientTls | null): Server {
+    if (tls === null)
+      return createServer({ pauseOnConnect: true, allowHalfOpen: true }, (socket) =>
+        accept(socket, adoptSocket),
+      );
+    const made = createTlsServer(tls, pipeline.counters, (socket) => accept(socket, readByEvents));
+    secured.push(made);
+    return made.server;
+  }
+
+  try {
+    for (const { at, tls } of doors) servers.push(await bind(serverFor(tls), at));
+  } catch (error) {
+    for (const server of servers) server.close();
+    throw error;
+  }
 
   return {
-    address: addressOf(server),
+    addresses: servers.map(addressOf),
+    renew(certificates) {
+      for (const server of secured) server.renew(certificates);
+    },
     async close(grace) {
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      const closed = servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())));
       const until = performance.now() + grace;
       for (const session of sessions.values()) session.socket.pause();
       const wait = async (busy: () => boolean) => {
@@ -62,9 +85,20 @@ export async function listen(
       for (const session of sessions.values()) session.socket.destroySoon();
       await wait(() => sessions.size > 0);
       for (const session of sessions.values()) session.socket.destroy();
-      await closed;
+      for (const server of secured) server.destroyAll();
+      await Promise.all(closed);
     },
   };
+}
+
+function bind(server: Server, at: Door['at']): Promise<Server> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ ...at, backlog: 1024 }, () => {
+      server.off('error', reject);
+      resolve(server);
+    });
+  });
 }
 
 function addressOf(server: Server): string {

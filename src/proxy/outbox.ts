@@ -57,12 +57,15 @@ export class Outbox {
 
   #write(socket: Socket, buf: Buffer): void {
     this.#counters[C.bytesOut] += this.#length;
-    socket.write(buf.subarray(0, this.#length));
+    const bytes = buf.subarray(0, this.#length);
+    // TLS always says later that it took the bytes: without a copy no buffer would ever be spare.
+    const copied = (socket as { encrypted?: boolean }).encrypted === true;
+    socket.write(copied ? Buffer.from(bytes) : bytes);
     this.#buf = null;
     this.#length = 0;
     this.backlog = socket.writableLength;
     // Nearly always the kernel took it all at once; else the stream still reads from the buffer.
-    if (this.backlog === 0 && spares.length < SPARES) spares.push(buf);
+    if ((copied || this.backlog === 0) && spares.length < SPARES) spares.push(buf);
   }
 
   #copyRun(socket: Socket): void {
