@@ -31,9 +31,10 @@ import { Subscribing } from './proxy/subscriptions.ts';
 import { Tracking } from './proxy/tracking.ts';
 import { Transactions } from './proxy/transactions.ts';
 import { Writes } from './proxy/writes.ts';
-import { Control } from './upstream/control.ts';
+import { Control, type ControlLink } from './upstream/control.ts';
 import { readFacts, readKeys } from './upstream/describe.ts';
 import { type Discovery, discoverCluster, discoverStandalone } from './upstream/discover.ts';
+import { discoverSentinel } from './upstream/discover-sentinel.ts';
 import { startEmbeddedRedis } from './upstream/embedded.ts';
 import { watchHealth } from './upstream/health.ts';
 import type { UpstreamNode } from './upstream/node.ts';
@@ -76,19 +77,27 @@ export async function startHeatsink(config: Config, { log }: { log: Logger }): P
 
 async function start(config: Config, log: Logger, onClose: OnClose): Promise<Omit<Heatsink, 'close'>> {
   const counters = createCounters();
-  const { kind, nodes: seeds, db, username, password } = await findUpstream(config, log, onClose);
+  const { kind, nodes, master, db, username, password } = await findUpstream(config, log, onClose);
   const { connectTimeout, topologyInterval, lanes } = config.nodes;
   const tls = upstreamTls(config);
   const identity = { username, password, tls };
-  const control = new Control({ ...identity, seeds, timeout: connectTimeout });
+  const nodeLink = { ...identity, timeout: connectTimeout };
+  const control = new Control({ ...nodeLink, seeds: master === undefined ? nodes : [] });
   onClose(() => control.close());
   const chunkDone = () => pipeline?.chunkDone();
   const link = { ...identity, db, connectTimeout, lanes, counters, chunkDone };
   const topology = new Topology(kind === 'cluster', link);
   onClose(() => topology.close());
-  const discover = kind === 'cluster' ? discoverCluster : discoverStandalone;
   const failed = (error: Error) => log.warn({ reason: error.message }, 'the topology could not be read');
-  const discovery = discover({ control, topology, counters, interval: topologyInterval, failed });
+  const discovering = { control, topology, counters, interval: topologyInterval, failed };
+  const discovery =
+    master === undefined
+      ? (kind === 'cluster' ? discoverCluster : discoverStandalone)(discovering)
+      : discoverSentinel({
+          ...discovering,
+          ...sentinelsOf(config, nodes, master, nodeLink),
+          switched: ({ host, port }) => log.info({ host, port }, 'the sentinels name a new master'),
+        });
   onClose(() => discovery.close());
 
   const versions = new Versions();
@@ -204,6 +213,14 @@ async function findUpstream(config: Config, log: Logger, onClose: OnClose): Prom
   const embedded = await startEmbeddedRedis({ log });
   onClose(() => embedded.close());
   return parseUpstream(embedded.url);
+}
+
+/** Sentinels have users of their own: nothing of the nodes' is shown to them. */
+function sentinelsOf(config: Config, sentinels: Upstream['nodes'], master: string, nodeLink: ControlLink) {
+  const { sentinelUsername, sentinelPassword } = config.nodes;
+  const username = sentinelUsername ?? undefined;
+  const password = sentinelPassword ?? undefined;
+  return { sentinels, master, nodeLink, sentinelLink: { ...nodeLink, username, password } };
 }
 
 function track(

@@ -53,6 +53,8 @@ describe('precedence', () => {
         tlsKey: null,
         tlsServername: null,
         tlsVerify: true,
+        sentinelUsername: null,
+        sentinelPassword: null,
       },
       tls: { cert: null, key: null, ca: null, clientAuth: 'yes', listen: null },
       hot: { threshold: 500, window: 1000, steps: 10, cool: 0.5, candidates: 4096, top: 100 },
@@ -171,6 +173,22 @@ describe('upstream URLs', () => {
     ],
     ['rediss://h/1', { kind: 'standalone', nodes: [node('h')], tls: true, db: 1 }],
     ['rediss+cluster://a:1', { kind: 'cluster', nodes: [node('a', 1)], tls: true, db: 0 }],
+    [
+      'redis+sentinel://a,b:7/main',
+      { kind: 'sentinel', nodes: [node('a', 26379), node('b', 7)], master: 'main', db: 0 },
+    ],
+    [
+      'rediss+sentinel://u:p@[::1]/my%20master/2',
+      {
+        kind: 'sentinel',
+        nodes: [node('::1', 26379)],
+        master: 'my master',
+        tls: true,
+        username: 'u',
+        password: 'p',
+        db: 2,
+      },
+    ],
   ])('%s', (url, expected) => {
     const upstream = { tls: false, ...expected };
     expect(parseUpstream(url)).toEqual(upstream);
@@ -181,7 +199,10 @@ describe('upstream URLs', () => {
     ['localhost:6379', 'it is not a URL'],
     ['http://h', 'the scheme http:// is unknown'],
     ['redisss://h', 'the scheme redisss:// is unknown'],
-    ['redis+sentinel://h/main', 'redis+sentinel:// comes with a later version'],
+    ['redis+sentinels://h/main', 'the scheme redis+sentinels:// is unknown'],
+    ['redis+sentinel://h', 'behind the sentinels the name of the master is missing'],
+    ['redis+sentinel://h/main/x', '"x" is no database number'],
+    ['redis+sentinel://h/%zz', 'a % in the name of the master must be written as %25'],
     ['redis://', '"" is no host:port'],
     ['redis://a,b', 'several nodes need redis+cluster://'],
     ['redis://h:x', '"h:x" is no host:port'],

@@ -362,6 +362,9 @@ describe('options that do not fit together', () => {
     expect(problems({ 'nodes-tls-cert': cert, upstream: 'rediss://h' })).toEqual([
       '--nodes-tls-cert: it needs --nodes-tls-key as well',
     ]);
+    expect(problems({ 'sentinel-password': 'secret', upstream: 'redis://h' })).toEqual([
+      '--sentinel-password: it needs an upstream with sentinels: redis+sentinel://',
+    ]);
     expect(problems({ 'tls-ca': ca, 'tls-cert': cert, 'tls-key': key })).toEqual([]);
   });
 

@@ -13,7 +13,7 @@ export interface Misfit {
 export function findMisfits(config: Config): Misfit[] {
   const sides = [clientSide(config), upstreamSide(config)];
   const read = sides.flatMap(({ misfits, files, path }) => (misfits.length > 0 ? [] : readable(files, path)));
-  return [...sides.flatMap(({ misfits }) => misfits), ...read];
+  return [...sides.flatMap(({ misfits }) => misfits), ...read, ...sentinelOptions(config)];
 }
 
 interface Side {
@@ -62,6 +62,19 @@ function upstreamSide(config: Config): Side {
   if (tlsKey !== null && tlsCert === null)
     misfits.push({ path: path.key, problem: 'it needs --nodes-tls-cert as well' });
   return { misfits, files: upstreamFiles(config), path };
+}
+
+function sentinelOptions({ upstream, nodes }: Config): Misfit[] {
+  const { sentinelUsername, sentinelPassword } = nodes;
+  if (upstream?.kind !== 'sentinel') {
+    const options = {
+      'nodes.sentinelUsername': sentinelUsername,
+      'nodes.sentinelPassword': sentinelPassword,
+    };
+    return given(options, 'it needs an upstream with sentinels: redis+sentinel://');
+  }
+  if (sentinelUsername === null || sentinelPassword !== null) return [];
+  return [{ path: 'nodes.sentinelUsername', problem: 'it needs --sentinel-password as well' }];
 }
 
 /** The same problem for each option that has a value. */

@@ -31,6 +31,20 @@ What \`consistency\` and \`rules\` allow heatsink to do with a read of one key, 
   the key (CLIENT TRACKING). A server without that promise gets \`coalesce\`.
 - \`ttl\`: also, where the server gives no such promise, replies of hot keys are served for
   \`tier.untrackedTtl\` at most, during which they may be outdated.
+
+## TLS and Sentinel
+
+- Clients: with \`tls.cert\` and \`tls.key\` the port of \`listen\` speaks TLS and nothing else. With \`tls.listen\` as
+  well, that address speaks TLS and \`listen\` stays plain. Clients must show a certificate that comes from \`tls.ca\`,
+  unless \`tls.clientAuth\` says otherwise.
+- Upstream: \`rediss://\`, \`rediss+cluster://\` and \`rediss+sentinel://\` use TLS for every connection, those to the
+  sentinels too. Certificates must name the host that heatsink connects to; a cluster or sentinels that announce IP
+  addresses need these in the certificates, or \`nodes.tlsServername\`.
+- SIGHUP reads all these files again, for new connections. Files that cannot be used are named in the log, and the
+  certificates stay as they are. Without TLS SIGHUP ends heatsink.
+- Sentinel: \`redis+sentinel://host:port,host:port/mymaster\`. User and password in the URL are for the nodes; the
+  sentinels get \`nodes.sentinelUsername\` and \`nodes.sentinelPassword\`. When no sentinel answers, the master that
+  was known last is used.
 `;
 }
 

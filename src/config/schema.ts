@@ -153,7 +153,7 @@ export const OPTIONS = {
     type: integer(100, 3_600_000),
     default: 10_000,
     unit: 'ms',
-    doc: 'Time between reads of the cluster topology; a redirection causes one at once',
+    doc: 'Time between reads of the topology, 1 s at the most with sentinels; a redirection causes one at once',
   },
   'nodes.lanes': {
     group: 'Upstream nodes',
@@ -208,6 +208,24 @@ export const OPTIONS = {
     default: 'on',
     unit: '',
     doc: 'Whether an upstream is refused whose certificate does not prove who it is',
+  },
+  'nodes.sentinelUsername': {
+    group: 'Upstream nodes',
+    flag: 'sentinel-username',
+    argument: 'NAME',
+    type: optional('a user name'),
+    default: null,
+    unit: '',
+    doc: 'User that the sentinels know heatsink as',
+  },
+  'nodes.sentinelPassword': {
+    group: 'Upstream nodes',
+    flag: 'sentinel-password',
+    argument: 'PASSWORD',
+    type: optional('a password'),
+    default: null,
+    unit: '',
+    doc: 'Password for the sentinels',
   },
   'hot.threshold': {
     group: 'Hot keys',

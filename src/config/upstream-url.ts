@@ -4,12 +4,14 @@
 import { type HostPort, parseHostPort } from './host-port.ts';
 
 export interface Upstream {
-  readonly kind: 'standalone' | 'cluster';
-  /** One node for a standalone server; the seeds, at least one, for a cluster. */
+  readonly kind: 'standalone' | 'cluster' | 'sentinel';
+  /** One node for a standalone server; else at least one: the seeds of a cluster, or sentinels. */
   readonly nodes: readonly HostPort[];
-  /** Whether every connection is by TLS. */
+  /** What the sentinels call the master; absent without sentinels. */
+  readonly master?: string;
+  /** Whether every connection is by TLS, those to sentinels too. */
   readonly tls: boolean;
-  /** Absent with a bare `:password@`, which means the user "default". */
+  /** Of the nodes, not of the sentinels. Absent with a bare `:password@`, which means the user "default". */
   readonly username?: string;
   /** Empty when the URL names a user and no password. */
   readonly password?: string;
@@ -19,11 +21,11 @@ export interface Upstream {
 
 /** What `parseUpstream` takes, in the words of messages and help. */
 export const UPSTREAM_FORMS =
-  'redis://[user[:password]@]host[:port][/db] or redis+cluster://[user[:password]@]host[:port][,host[:port]...]; ' +
-  'rediss in place of redis is TLS';
+  'redis://[user[:password]@]host[:port][/db], redis+cluster://[user[:password]@]host[:port][,host[:port]...] or ' +
+  'redis+sentinel://[user[:password]@]host[:port][,host[:port]...]/master[/db]; rediss in place of redis is TLS';
 
-const DEFAULT_PORT = 6379;
-const SCHEME = /^redis(s?)(?:\+(cluster))?$/;
+const PORTS = { standalone: 6379, cluster: 6379, sentinel: 26379 };
+const SCHEME = /^redis(s?)(?:\+(cluster|sentinel))?$/;
 const PARTS = /^([a-z][a-z0-9+.-]*):\/\/(?:(.*)@)?([^@/?#]*)(?:\/([^?#]*))?([?#].*)?$/is;
 
 /** Reads an upstream URL. Throws an Error whose message says what is wrong with it. */
@@ -35,9 +37,14 @@ export function parseUpstream(url: string): Upstream {
   if (rest !== undefined)
     throw new Error(`nothing may follow the host and the database, as "${rest[0]}" does`);
 
-  const nodes = hosts.split(',').map(readNode);
+  const nodes = hosts.split(',').map((host) => readNode(host, PORTS[kind]));
   if (kind === 'standalone' && nodes.length > 1) throw new Error('several nodes need redis+cluster://');
-  return { kind, nodes, tls, ...credentials(userinfo), db: readDb(path, kind) };
+  const identity = credentials(userinfo);
+  if (kind !== 'sentinel') return { kind, nodes, tls, ...identity, db: readDb(path, kind) };
+  const [master, ...db] = path.split('/');
+  if (master === '') throw new Error('behind the sentinels the name of the master is missing');
+  const name = decode(master, 'the name of the master');
+  return { kind, nodes, master: name, tls, ...identity, db: readDb(db.join('/'), kind) };
 }
 
 /** The URL with its password replaced by `***`, for messages and logs. */
@@ -47,14 +54,13 @@ export function maskPassword(url: string): string {
 
 function readScheme(scheme: string): Pick<Upstream, 'kind' | 'tls'> {
   const parts = SCHEME.exec(scheme);
-  if (scheme.endsWith('+sentinel')) throw new Error(`${scheme}:// comes with a later version`);
   if (parts === null) throw new Error(`the scheme ${scheme}:// is unknown`);
   const [, tls, kind = 'standalone'] = parts;
   return { kind: kind as Upstream['kind'], tls: tls !== '' };
 }
 
-function readNode(text: string): HostPort {
-  const node = parseHostPort(text, DEFAULT_PORT);
+function readNode(text: string, defaultPort: number): HostPort {
+  const node = parseHostPort(text, defaultPort);
   if (!node || node.port === 0) throw new Error(`"${text}" is no host:port`);
   return node;
 }
@@ -69,15 +75,16 @@ function readDb(path: string, kind: Upstream['kind']): number {
 function credentials(userinfo: string | undefined): Pick<Upstream, 'username' | 'password'> {
   if (!userinfo) return {};
   const colon = userinfo.indexOf(':');
-  const username = decode(colon < 0 ? userinfo : userinfo.slice(0, colon));
-  const password = colon < 0 ? '' : decode(userinfo.slice(colon + 1));
+  const part = 'the user or the password';
+  const username = decode(colon < 0 ? userinfo : userinfo.slice(0, colon), part);
+  const password = colon < 0 ? '' : decode(userinfo.slice(colon + 1), part);
   return username === '' ? { password } : { username, password };
 }
 
-function decode(text: string): string {
+function decode(text: string, part: string): string {
   try {
     return decodeURIComponent(text);
   } catch {
-    throw new Error('a % in the user or the password must be written as %25');
+    throw new Error(`a % in ${part} must be written as %25`);
   }
 }

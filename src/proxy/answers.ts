@@ -11,7 +11,7 @@ import { hashBytes, viewOf } from '../resp3/hash.ts';
 import { TYPE } from '../resp3/reply-frame.ts';
 import type { Call, CallOwner, Carrier } from '../upstream/call.ts';
 import type { UpstreamNode } from '../upstream/node.ts';
-import type { Topology } from '../upstream/topology.ts';
+import { REPLACED, type Topology } from '../upstream/topology.ts';
 import type { Fills } from './fills.ts';
 import type { Redirects } from './redirects.ts';
 import { type Asker, NO_WRITE, type Request, recycle } from './request.ts';
@@ -58,9 +58,10 @@ export class Answers implements CallOwner {
 
   failed(call: Call, reason: string, sent: boolean): void {
     const request = call as Request;
-    const node = request.fill === null ? null : this.#ownerOf(request);
+    const elsewhere = reason.endsWith(`(${REPLACED})`) && (!sent || request.mayRepeat);
+    const node = request.fill !== null || elsewhere ? this.#ownerOf(request) : null;
     if (node !== null) {
-      // The tracked connection broke, which is no reason to fail a read.
+      // That a tracked connection broke is no reason to fail a read either.
       request.fill = null;
       laneOf(request, node).resend(request);
       return;

@@ -41,7 +41,13 @@ export class Redirects {
 
   /** What the reply `buf[start, end)` says about where to ask instead; null for any other reply. */
   read(buf: Buffer, start: number, end: number): Redirection | null {
-    if (buf[start] !== TYPE.error || !this.#options.topology.cluster) return null;
+    if (buf[start] !== TYPE.error) return null;
+    if (!this.#options.topology.cluster) {
+      // A master that was demoted: sentinels know which one is the master now.
+      if (buf.toString('latin1', start + 1, start + 10) === 'READONLY ')
+        this.#options.discovery.refreshSoon();
+      return null;
+    }
     const initial = buf[start + 1];
     // M, A, T: any other error is the client's.
     if (initial !== 0x4d && initial !== 0x41 && initial !== 0x54) return null;

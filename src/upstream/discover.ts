@@ -24,19 +24,14 @@ export interface DiscoveryOptions {
   readonly failed: (error: Error) => void;
 }
 
-/** For a cluster, by CLUSTER SLOTS: https://redis.io/docs/latest/commands/cluster-slots/ */
-export function discoverCluster(options: DiscoveryOptions): Discovery {
-  const { control, topology, interval, counters, failed } = options;
+/** Calls `read` by a timer and on demand, never twice at once, and tells of a failure when it is a new one. */
+export function scheduled(
+  read: () => Promise<void>,
+  { interval, failed }: Pick<DiscoveryOptions, 'interval' | 'failed'>,
+): Discovery {
   let running: Promise<void> | null = null;
   let soon: NodeJS.Timeout | null = null;
-
-  async function read(): Promise<void> {
-    counters[C.topologyRefreshes]++;
-    const ranges = parseSlots(await control.call('CLUSTER', 'SLOTS'), control.address.host);
-    if (ranges.length === 0) throw new Error('CLUSTER SLOTS names no slot: is the cluster formed?');
-    topology.setRanges(ranges);
-    control.know(topology.nodes);
-  }
+  let lastFailure = '';
 
   function refresh(): Promise<void> {
     running ??= read().finally(() => {
@@ -45,13 +40,26 @@ export function discoverCluster(options: DiscoveryOptions): Discovery {
     return running;
   }
 
-  const timer = setInterval(() => refresh().catch(failed), interval).unref();
+  const refreshed = () =>
+    refresh().then(
+      () => {
+        lastFailure = '';
+      },
+      (error: Error) => {
+        if (error.message !== lastFailure) failed(error);
+        lastFailure = error.message;
+      },
+    );
+
+  const timer = setInterval(refreshed, interval).unref();
   return {
     refresh,
     refreshSoon() {
       soon ??= setTimeout(() => {
         soon = null;
-        refresh().catch(failed);
+        // One that is under way may have read what is outdated.
+        if (running === null) refreshed();
+        else running.catch(() => {}).then(refreshed);
       }, REFRESH_GAP).unref();
     },
     close() {
@@ -59,6 +67,18 @@ export function discoverCluster(options: DiscoveryOptions): Discovery {
       if (soon !== null) clearTimeout(soon);
     },
   };
+}
+
+/** For a cluster, by CLUSTER SLOTS: https://redis.io/docs/latest/commands/cluster-slots/ */
+export function discoverCluster(options: DiscoveryOptions): Discovery {
+  const { control, topology, counters } = options;
+  return scheduled(async () => {
+    counters[C.topologyRefreshes]++;
+    const ranges = parseSlots(await control.call('CLUSTER', 'SLOTS'), control.address.host);
+    if (ranges.length === 0) throw new Error('CLUSTER SLOTS names no slot: is the cluster formed?');
+    topology.setRanges(ranges);
+    control.know(topology.nodes);
+  }, options);
 }
 
 /** A standalone server never moves. */

@@ -172,9 +172,9 @@ export class Lane implements Carrier, Flushable {
   }
 
   /** Closes for good; calls without a reply fail. */
-  close(): void {
+  close(reason = 'heatsink is shutting down'): void {
     const socket = this.#socket;
-    this.#lastError = 'heatsink is shutting down';
+    this.#lastError = reason;
     this.state = 'closed';
     if (socket !== null) socket.destroy();
     else this.#settle(this.#lastError, true);

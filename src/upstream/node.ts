@@ -104,9 +104,9 @@ export class UpstreamNode {
     for (const lane of this.#allLanes()) if (lane.pending > 0) lane.breakUp(reason);
   }
 
-  close(): void {
+  close(reason?: string): void {
     this.tracker?.close();
-    for (const lane of this.#allLanes()) lane.close();
+    for (const lane of this.#allLanes()) lane.close(reason);
   }
 
   #allLanes(): Lane[] {

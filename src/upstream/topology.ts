@@ -4,6 +4,8 @@ import { type LinkOptions, UpstreamNode } from './node.ts';
 import { SLOTS, slotOf } from './slot.ts';
 
 const NOBODY = 0xffff;
+/** Why the calls fail that another node took over from theirs: unsent ones, and reads, may go there instead. */
+export const REPLACED = 'another node is the master now';
 
 /** Consecutive slots `[first, last]` and the `host:port` of the primary that owns them. */
 export interface SlotRange {
@@ -53,10 +55,19 @@ export class Topology {
     return node;
   }
 
-  /** The only node of a standalone topology. */
+  /** The only node of a standalone topology. Another one than before takes over from it at once. */
   setOnly(host: string, port: number): void {
-    this.nodes = [this.at(host, port)];
-    this.onNode(this.nodes[0]);
+    const [before] = this.nodes;
+    const node = this.at(host, port);
+    if (node === before) return;
+    this.nodes = [node];
+    this.generation++;
+    this.onNode(node);
+    if (before === undefined) return;
+    this.onMoved(() => true);
+    // It may come back under its address, as another node.
+    this.#met.splice(this.#met.indexOf(before), 1);
+    before.close(REPLACED);
   }
 
   /** Takes a whole new map; slots that no range names belong to nobody. */
