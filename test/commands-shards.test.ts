@@ -110,14 +110,6 @@ describe.each([2, 3])('requests over several shards, RESP%i,', (protocol) => {
     await connections[1].ask(['CONFIG', 'SET', 'maxmemory', '0']);
     expect(answer.toString()).toMatch(/^-OOM /);
   });
-
-  test('give a random key of any shard that has one, and nil when none has', async () => {
-    for (const raw of connections) await raw.ask(['FLUSHALL']);
-    const nil = await overShards(connections, ['RANDOMKEY']);
-    expect(nil).toEqual(await connections[0].ask(['RANDOMKEY']));
-    await connections[1].ask(['SET', 'key:1', 'x']);
-    expect((await overShards(connections, ['RANDOMKEY'])).toString()).toBe('$5\r\nkey:1\r\n');
-  });
 });
 
 describe('the walk over replies', () => {

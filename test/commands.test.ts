@@ -134,7 +134,7 @@ describe('the table', () => {
     expect(of('function|stats')).toBe('all_shards special');
     expect(of('get')).toBe('none none');
     expect(of('msetnx')).toBe('none none');
-    expect(of('randomkey')).toBe('all_shards special');
+    expect(of('latency|reset')).toBe('all_nodes agg_sum');
     const names =
       'mget mset del unlink exists touch dbsize keys flushall flushdb ping script|load script|flush';
     for (const name of `${names} script|exists script|kill config|set info slowlog|get scan`.split(' ')) {

@@ -79,6 +79,23 @@ export function elementsOf(reply: Buffer): Elements | null {
   return { type, count, bounds };
 }
 
+/** The same values as slices of the reply; none when it is no aggregate. */
+export function itemsOf(reply: Buffer): Buffer[] {
+  const elements = elementsOf(reply);
+  if (elements === null) return [];
+  const { bounds, count } = elements;
+  return Array.from({ length: count }, (_, i) => reply.subarray(bounds[i], bounds[i + 1]));
+}
+
+/** The bytes of a string of any kind, or of a number's digits: what lies between a value's type and its line end. */
+export function textOf(value: Buffer): string {
+  const line = value.indexOf(13);
+  const { length } = value;
+  if (value[0] === VERBATIM) return value.toString('latin1', line + 6, length - 2);
+  if (value[0] === BULK) return value.toString('latin1', line + 2, Math.max(line + 2, length - 2));
+  return value.toString('latin1', 1, line);
+}
+
 /** How many values an aggregate of that length holds; none for a null one, -1 for what is no aggregate. */
 function valuesIn(type: number, length: number): number {
   if (length === NOT_A_NUMBER) return -1;

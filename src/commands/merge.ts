@@ -4,6 +4,7 @@ import { arrayReply, errorReply, integerReply } from '../resp3/encode.ts';
 import { NOT_A_NUMBER, parseLength } from '../resp3/length.ts';
 import type { Command, ResponsePolicy } from './command.ts';
 import { type Elements, elementsOf } from './elements.ts';
+import { SPECIAL_MERGES } from './merge-special.ts';
 
 /** One shard's reply, and which of the request's keys it was about (empty when the request was not split). */
 export interface PartReply {
@@ -34,15 +35,29 @@ export function mergeReplies(command: Command, parts: readonly PartReply[]): Buf
   const { responsePolicy } = command;
   const first = parts[0].reply;
   if (parts.length === 1) return first;
-  if (responsePolicy === 'one_succeeded') return parts.find(({ reply }) => !isError(reply))?.reply ?? first;
+  const succeeded = parts.filter(({ reply }) => !isError(reply));
   const failed = parts.find(({ reply }) => isError(reply));
+  if (responsePolicy === 'one_succeeded') return succeeded[0]?.reply ?? tellingError(parts);
+  // Latencies of an event that only some shards have seen.
+  if (command.name === 'latency|graph' && succeeded.length > 0) return special(command, succeeded);
   if (failed !== undefined) return failed.reply;
   const fold = FOLDS[responsePolicy];
   if (fold !== undefined) return combined(parts, fold);
   if (responsePolicy === 'none') {
     return command.requestPolicy === 'multi_shard' ? inOriginalOrder(parts) : joined(parts);
   }
-  return command.name === 'randomkey' ? anyKey(parts) : first;
+  return special(command, parts);
+}
+
+function special({ name }: Command, parts: readonly PartReply[]): Buffer {
+  const merge = SPECIAL_MERGES.get(name);
+  return merge === undefined ? parts[0].reply : merge(parts.map(({ reply }) => reply));
+}
+
+/** SCRIPT KILL: that one shard's script cannot be killed matters more than that others run none. */
+function tellingError(parts: readonly PartReply[]): Buffer {
+  const telling = parts.find(({ reply }) => !reply.toString('latin1', 0, 9).startsWith('-NOTBUSY'));
+  return (telling ?? parts[0]).reply;
 }
 
 function isError(reply: Buffer): boolean {
@@ -114,11 +129,4 @@ function integersOf(reply: Buffer): number[] | null {
 /** Counts of keys and scripts: far below 2^53. */
 function integerAt(reply: Buffer, pos: number): number {
   return reply[pos] === COLON ? parseLength(reply, pos + 1, reply.indexOf(13, pos)) : NOT_A_NUMBER;
-}
-
-/** RANDOMKEY: a key of any shard that has one; not always of the first, or it would not be random. */
-function anyKey(parts: readonly PartReply[]): Buffer {
-  const keys = parts.filter(({ reply }) => reply[0] !== 0x5f && reply[1] !== 0x2d);
-  const pick = keys[Math.floor(Math.random() * keys.length)];
-  return (pick ?? parts[0]).reply;
 }

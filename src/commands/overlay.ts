@@ -13,8 +13,8 @@ export const CORRECTED: ReadonlyMap<string, Policies> = new Map<string, Policies
   // Its promise is all or nothing, and parts on several shards cannot keep it: it goes whole to one shard,
   // which refuses it with CROSSSLOT unless all keys belong there.
   ['msetnx', { request: 'none', response: 'none' }],
-  // 7.0 gives no response policy, which would mean to join keys that are no arrays.
-  ['randomkey', { request: 'all_shards', response: 'special' }],
+  // The number of events that were reset: 7.0 says `all_succeeded`, which would show one shard's.
+  ['latency|reset', { request: 'all_nodes', response: 'agg_sum' }],
 ]);
 
 const ROWS: readonly (readonly [RequestPolicy, ResponsePolicy, string])[] = [
@@ -28,12 +28,20 @@ const ROWS: readonly (readonly [RequestPolicy, ResponsePolicy, string])[] = [
   ['all_shards', 'agg_logical_and', 'script|exists'],
   ['all_shards', 'special', 'info'],
   ['all_nodes', 'all_succeeded', 'script|load script|flush config|set config|resetstat config|rewrite'],
-  ['all_nodes', 'all_succeeded', 'slowlog|reset latency|reset'],
+  ['all_nodes', 'all_succeeded', 'slowlog|reset'],
   ['all_nodes', 'agg_sum', 'slowlog|len'],
   ['all_nodes', 'none', 'slowlog|get'],
-  // No server gives tips for these, but users that exist on one node only would be worse than none.
+  ['all_nodes', 'special', 'latency|latest latency|history latency|histogram latency|graph latency|doctor'],
+  ['all_shards', 'special', 'memory|stats memory|doctor memory|malloc-stats function|stats'],
+  // No server gives tips for the rest. Subscribers hang on any node.
+  ['all_shards', 'special', 'pubsub|channels pubsub|shardchannels pubsub|numsub pubsub|shardnumsub'],
+  ['all_shards', 'agg_sum', 'pubsub|numpat'],
+  // All is saved when each shard has saved, and since the oldest of their times.
+  ['all_shards', 'all_succeeded', 'save bgsave bgrewriteaof'],
+  ['all_shards', 'agg_min', 'lastsave'],
+  // Users that exist on one node only would be worse than none.
   ['all_nodes', 'all_succeeded', 'acl|setuser acl|deluser acl|load acl|save'],
-  ['special', 'special', 'scan'],
+  ['special', 'special', 'scan randomkey'],
 ];
 
 /** For commands whose server gives no policies. */
