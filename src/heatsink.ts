@@ -101,6 +101,7 @@ async function start(config: Config, log: Logger, onClose: OnClose): Promise<Omi
   onClose(() => discovery.close());
 
   const versions = new Versions();
+  const limits = { ...config.tier };
   const tier = new Tier({ ...config.tier, versions, counters });
   const invalidation = new Invalidation(tier, versions, counters);
   const detector = new Detector({ ...config.hot, changed: (heat) => invalidation.heatChanged(heat) });
@@ -108,7 +109,7 @@ async function start(config: Config, log: Logger, onClose: OnClose): Promise<Omi
   const tracks = config.tier.enabled && rules.use('tracked');
   topology.onMoved = (moved) => invalidation.slotsMoved(moved);
   topology.onNode = (node) => {
-    if (tracks) track(node, topology, discovery, invalidation, config, log);
+    if (tracks) track(node, topology, discovery, invalidation, limits, log);
   };
 
   let pipeline: Pipeline | null = null;
@@ -133,8 +134,7 @@ async function start(config: Config, log: Logger, onClose: OnClose): Promise<Omi
   const flights = new Flights();
   const writes = new Writes(versions, tier, counters);
   const redirects = new Redirects({ topology, discovery, counters });
-  const { ttl, maxStaleness, untrackedTtl } = config.tier;
-  const fills = new Fills({ tier, versions, topology, counters, ttl, maxStaleness, untrackedTtl, db });
+  const fills = new Fills({ tier, versions, topology, counters, limits, db });
   const answers = new Answers({ tier, flights, detector, topology, redirects, fills, writes, counters });
   const tierOn = config.tier.enabled;
   const scatter = new Scatter(redirects, answers, counters);
@@ -228,13 +228,13 @@ function track(
   topology: Topology,
   discovery: Discovery,
   invalidation: Invalidation,
-  config: Config,
+  limits: { readonly maxStaleness: number },
   log: Logger,
 ): void {
   let probe: string | null = null;
   const owned = (slot: number) => topology.slotOwner(slot) === node;
   node.track({
-    maxStaleness: config.tier.maxStaleness,
+    limits,
     probeKey() {
       // The same key for as long as the node owns it: looking for one takes a while when it owns few slots.
       if (probe === null || !owned(slotOf(Buffer.from(probe), 0, probe.length))) {

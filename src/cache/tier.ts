@@ -76,10 +76,10 @@ export class Entry {
 export type EntryFields = Omit<EntryData, 'request'> & { readonly request: Buffer };
 
 export interface TierOptions {
-  /** Hard cap for requests, replies and overhead together, in bytes. */
-  readonly maxBytes: number;
-  /** The largest reply that is kept, in bytes. */
-  readonly maxEntryBytes: number;
+  /** Hard cap for requests, replies and overhead together, in bytes; see `limit`. */
+  maxBytes: number;
+  /** The largest reply that is kept, in bytes; may change at any time. */
+  maxEntryBytes: number;
   readonly versions: Versions;
   readonly counters: Counters;
 }
@@ -137,6 +137,12 @@ export class Tier {
     this.bytes += entry.bytes;
     this.entries++;
     return true;
+  }
+
+  /** Changes the cap, and drops what does not fit under it. */
+  limit(maxBytes: number): void {
+    this.options.maxBytes = maxBytes;
+    while (this.bytes > maxBytes) this.#evict();
   }
 
   /** Drops all entries of a key. Their version is what keeps them from being served; this frees the memory. */

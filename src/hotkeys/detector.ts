@@ -23,24 +23,31 @@ export interface DetectorOptions {
 export class Detector {
   hotKeys = 0;
 
-  readonly #options: DetectorOptions;
+  #options: DetectorOptions;
   readonly #sketch = new Sketch();
   readonly #heats = new Map<number, Heat>();
   /** Reads in a window that make a key hot. */
-  readonly #hotFrom: number;
+  #hotFrom = 1;
   readonly #stepLength: number;
   /** Reads in one sub-window that make a key a candidate: at first a quarter of what a hot key must have. */
-  readonly #least: number;
-  readonly #most: number;
-  #noticed: number;
+  #least = 1;
+  #most = 1;
+  #noticed = 1;
   #step = 0;
   #stepEnds = 0;
 
   constructor(options: DetectorOptions) {
     this.#options = options;
     this.#stepLength = options.window / options.steps;
-    this.#hotFrom = Math.max(1, (options.threshold * options.window) / 1000);
-    this.#most = Math.max(1, Math.floor(this.#hotFrom / options.steps));
+    this.tune({});
+  }
+
+  /** Changes what can change while keys are counted. Keys that are hot stay so until they fall below the new mark. */
+  tune(changed: Partial<Pick<DetectorOptions, 'threshold' | 'cool' | 'candidates'>>): void {
+    this.#options = { ...this.#options, ...changed };
+    const { threshold, window, steps } = this.#options;
+    this.#hotFrom = Math.max(1, (threshold * window) / 1000);
+    this.#most = Math.max(1, Math.floor(this.#hotFrom / steps));
     this.#least = Math.max(1, this.#most >> 2);
     this.#noticed = this.#least;
   }

@@ -19,15 +19,19 @@ import type { Topology } from '../upstream/topology.ts';
 import type { Proof } from '../upstream/tracking.ts';
 import type { Fill, Request } from './request.ts';
 
+/** `tier.ttl`, `tier.maxStaleness` and `tier.untrackedTtl`, in milliseconds; they may change at any time. */
+export interface FillLimits {
+  ttl: number;
+  maxStaleness: number;
+  untrackedTtl: number;
+}
+
 export interface FillOptions {
   readonly tier: Tier;
   readonly versions: Versions;
   readonly topology: Topology;
   readonly counters: Counters;
-  /** `tier.ttl`, `tier.maxStaleness` and `tier.untrackedTtl`, in milliseconds. */
-  readonly ttl: number;
-  readonly maxStaleness: number;
-  readonly untrackedTtl: number;
+  readonly limits: FillLimits;
   /** The database whose keys are tracked. */
   readonly db: number;
 }
@@ -55,7 +59,7 @@ export class Fills {
 
   /** Makes the read `buf[start, end)`, about to be sent on that lane, a fill, and sends its PTTL ahead. */
   begin(request: Request, heat: Heat, node: UpstreamNode | null, lane: Lane, key: Buffer): void {
-    const { versions, topology, ttl, untrackedTtl, counters } = this.#options;
+    const { versions, topology, limits, counters } = this.#options;
     const fill: Fill = {
       heat,
       node,
@@ -64,7 +68,7 @@ export class Fills {
       epoch: versions.epoch(),
       generation: topology.generation,
       sentAt: clock.ms,
-      ttl: node === null ? untrackedTtl : ttl,
+      ttl: node === null ? limits.untrackedTtl : limits.ttl,
       pttl: Number.NaN,
     };
     request.fill = fill;
@@ -121,8 +125,8 @@ export class Fills {
    */
   #life({ pttl, ttl, node }: Fill): number {
     if (pttl >= 0) return Math.min(pttl, ttl);
-    const { topology, maxStaleness } = this.#options;
-    return pttl === MISSING && node !== null && topology.cluster ? Math.min(ttl, maxStaleness) : ttl;
+    const { topology, limits } = this.#options;
+    return pttl === MISSING && node !== null && topology.cluster ? Math.min(ttl, limits.maxStaleness) : ttl;
   }
 }
 

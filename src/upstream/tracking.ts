@@ -30,8 +30,8 @@ export interface TrackerOptions {
     extra: Pick<LaneOptions, 'unasked' | 'opened' | 'lost'>,
     handshake: Buffer[],
   ) => Lane;
-  /** The oldest proof on which entries are served, in milliseconds. */
-  readonly maxStaleness: number;
+  /** The oldest proof on which entries are served, in milliseconds; may change at any time. */
+  readonly limits: { readonly maxStaleness: number };
   /** A key in a slot of this node, for the probe; null when it has none. */
   readonly probeKey: () => string | null;
   readonly counters: Counters;
@@ -170,10 +170,10 @@ export class Tracker {
   #probe(lane: Lane): void {
     clearTimeout(this.#timer);
     if (lane !== this.#pushes) return;
-    this.#timer = setTimeout(() => this.#probe(lane), this.#options.maxStaleness / 4).unref();
+    this.#timer = setTimeout(() => this.#probe(lane), this.#options.limits.maxStaleness / 4).unref();
     const sentAt = clock.tick();
     if (this.#probeSentAt !== null) {
-      if (sentAt - this.#probeSentAt > this.#options.maxStaleness * SILENCE)
+      if (sentAt - this.#probeSentAt > this.#options.limits.maxStaleness * SILENCE)
         lane.breakUp('no answer to the probe');
       return;
     }
@@ -189,7 +189,7 @@ export class Tracker {
         if (buf[start] === TYPE.error) this.#options.misrouted();
         if (buf[start] !== TYPE.integer || lane !== this.#pushes) return;
         this.provenAt = sentAt;
-        this.proof.until = sentAt + this.#options.maxStaleness;
+        this.proof.until = sentAt + this.#options.limits.maxStaleness;
       },
       failed: done,
     });
