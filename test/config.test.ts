@@ -57,6 +57,7 @@ describe('precedence', () => {
         sentinelPassword: null,
       },
       tls: { cert: null, key: null, ca: null, clientAuth: 'yes', listen: null },
+      cluster: { facade: 'auto', announce: null },
       hot: { threshold: 500, window: 1000, steps: 10, cool: 0.5, candidates: 4096, top: 100 },
       tier: {
         enabled: true,

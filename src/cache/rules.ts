@@ -32,7 +32,7 @@ export class Rules {
 }
 
 /** The glob as an expression over bytes as latin1. https://redis.io/docs/latest/commands/keys/ */
-function globToRegExp(glob: string): RegExp {
+export function globToRegExp(glob: string): RegExp {
   const bytes = Buffer.from(glob).toString('latin1');
   let source = '';
   for (let at = 0; at < bytes.length; at++) {

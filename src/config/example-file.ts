@@ -10,6 +10,7 @@ const HEAD = `# Every option of heatsink with its default. Copy what you change;
 /** Lines that show what an option without a telling default looks like. */
 const SAMPLES: Readonly<Record<string, string>> = {
   upstream: '# upstream: redis+cluster://10.0.0.1:6379,10.0.0.2:6379\n',
+  'cluster.announce': '  # announce: redis.example.com:6380\n',
   rules:
     "# rules:\n#   - { match: 'session:*', consistency: coalesce }\n#   - { match: 'report:*', consistency: ttl }\n",
 };
@@ -22,7 +23,7 @@ export function exampleFile(): string {
     if (second === undefined) return `${text}\n${entry(first, option, '')}${SAMPLES[path] ?? ''}`;
     const heading = first === open ? '' : `\n${first}:\n`;
     open = first;
-    return `${text}${heading}${entry(second, option, '  ')}`;
+    return `${text}${heading}${entry(second, option, '  ')}${SAMPLES[path] ?? ''}`;
   }, HEAD);
 }
 

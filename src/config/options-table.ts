@@ -17,6 +17,8 @@ Every option can be given as a flag, in the environment and in a YAML file (\`--
   An empty variable counts as not set.
 - A value that is not accepted, an unknown key, flag or \`HEATSINK_\` variable ends heatsink with exit code 2 and
   a line for each problem. \`heatsink check-config FILE\` checks a file without starting anything.
+- Clients read the options with \`CONFIG GET heatsink.*\`, and change those that are marked live with
+  \`CONFIG SET heatsink.hot.threshold 1000\`, until heatsink is started again. Passwords are not shown.
 - In sizes, \`k\`, \`m\` and \`g\` are powers of 1000; \`kb\`, \`mb\`, \`gb\` and \`KiB\`, \`MiB\`, \`GiB\` powers of 1024.
 
 ${optionsTable()}
@@ -58,15 +60,22 @@ function section(group: string): string {
   const rows = OPTION_ENTRIES.filter(([, option]) => option.group === group).map(row);
   return `## ${group}
 
-| In the file | Flag | Default | Accepted | Meaning |
-|---|---|---|---|---|
+| In the file | Flag | Default | Accepted | Live | Meaning |
+|---|---|---|---|---|---|
 ${rows.join('\n')}
 `;
 }
 
 function row([path, option]: readonly [string, Option]): string {
   const flag = option.flag === null ? '' : `\`--${option.flag}\``;
-  const cells = [`\`${path}\``, flag, describeDefault(option), accepted(option), option.doc];
+  const cells = [
+    `\`${path}\``,
+    flag,
+    describeDefault(option),
+    accepted(option),
+    option.live ? 'yes' : '',
+    option.doc,
+  ];
   return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
 }
 

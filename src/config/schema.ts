@@ -4,6 +4,7 @@
 import type * as z from 'zod';
 import {
   address,
+  addressOrNone,
   addressOrOff,
   bytes,
   CONSISTENCY,
@@ -32,6 +33,10 @@ export interface Option {
   /** Unit of the value, empty where it has none. */
   readonly unit: string;
   readonly doc: string;
+  /** CONFIG SET can change it while heatsink runs; config/live.ts wants to know how. */
+  readonly live?: true;
+  /** CONFIG GET does not show it. */
+  readonly secret?: true;
 }
 
 const DAY_MS = 86_400_000;
@@ -82,6 +87,7 @@ export const OPTIONS = {
     default: 5000,
     unit: 'ms',
     doc: 'Time that requests in flight get to finish on SIGTERM or SIGINT',
+    live: true,
   },
   'client.maxPipeline': {
     group: 'Network',
@@ -91,6 +97,7 @@ export const OPTIONS = {
     default: 1024,
     unit: '',
     doc: 'Unanswered requests of one client at which heatsink stops reading from it',
+    live: true,
   },
   'tls.cert': {
     group: 'TLS for clients',
@@ -227,6 +234,24 @@ export const OPTIONS = {
     unit: '',
     doc: 'Password for the sentinels',
   },
+  'cluster.facade': {
+    group: 'Cluster mode',
+    flag: 'cluster-facade',
+    argument: 'auto|on',
+    type: choice('auto', 'on'),
+    default: 'auto',
+    unit: '',
+    doc: 'Whether clients in cluster mode see heatsink as the one node that owns all slots; auto: if the upstream is a cluster',
+  },
+  'cluster.announce': {
+    group: 'Cluster mode',
+    flag: 'cluster-announce',
+    argument: 'HOST:PORT',
+    type: addressOrNone,
+    default: null,
+    unit: '',
+    doc: 'Address that clients in cluster mode are told to connect to; without one, the one that they are connected to',
+  },
   'hot.threshold': {
     group: 'Hot keys',
     flag: 'hot-threshold',
@@ -235,6 +260,7 @@ export const OPTIONS = {
     default: 500,
     unit: 'reads/s',
     doc: 'Rate at which a key becomes hot',
+    live: true,
   },
   'hot.window': {
     group: 'Hot keys',
@@ -262,6 +288,7 @@ export const OPTIONS = {
     default: 0.5,
     unit: '',
     doc: 'Share of the threshold below which a hot key has cooled down',
+    live: true,
   },
   'hot.candidates': {
     group: 'Hot keys',
@@ -271,6 +298,7 @@ export const OPTIONS = {
     default: 4096,
     unit: '',
     doc: 'Keys that are counted exactly; all others are estimated in fixed memory',
+    live: true,
   },
   'hot.top': {
     group: 'Hot keys',
@@ -280,6 +308,7 @@ export const OPTIONS = {
     default: 100,
     unit: '',
     doc: 'Keys listed in /hotkeys',
+    live: true,
   },
   consistency: {
     group: 'Local tier',
@@ -316,6 +345,7 @@ export const OPTIONS = {
     default: '64MiB',
     unit: 'bytes',
     doc: 'Memory for the replies that each worker keeps',
+    live: true,
   },
   'tier.maxEntryBytes': {
     group: 'Local tier',
@@ -325,6 +355,7 @@ export const OPTIONS = {
     default: '256KiB',
     unit: 'bytes',
     doc: 'Largest reply that is kept',
+    live: true,
   },
   'tier.ttl': {
     group: 'Local tier',
@@ -334,6 +365,7 @@ export const OPTIONS = {
     default: 60_000,
     unit: 'ms',
     doc: 'Longest that a reply is kept without being read again from its shard',
+    live: true,
   },
   'tier.maxStaleness': {
     group: 'Local tier',
@@ -343,6 +375,7 @@ export const OPTIONS = {
     default: 1000,
     unit: 'ms',
     doc: 'Oldest proof of no missed invalidation under which a tracked reply is served',
+    live: true,
   },
   'tier.untrackedTtl': {
     group: 'Local tier',
@@ -352,6 +385,7 @@ export const OPTIONS = {
     default: 1000,
     unit: 'ms',
     doc: 'Longest that a reply is kept under consistency ttl',
+    live: true,
   },
   'log.level': {
     group: 'Logging',
@@ -361,6 +395,7 @@ export const OPTIONS = {
     default: 'info',
     unit: '',
     doc: 'Least severe messages that are logged: fatal, error, warn, info, debug or trace',
+    live: true,
   },
   'log.pretty': {
     group: 'Logging',
@@ -375,15 +410,16 @@ export const OPTIONS = {
 
 /** Dotted place of an option in the YAML file. */
 export type OptionPath = keyof typeof OPTIONS;
-type Value<Path extends OptionPath> = z.output<(typeof OPTIONS)[Path]['type']>;
+/** The checked value of an option. */
+export type OptionValue<Path extends OptionPath> = z.output<(typeof OPTIONS)[Path]['type']>;
 type Head<Path extends string> = Path extends `${infer First}.${string}` ? First : Path;
 type Tail<Path extends string, First extends string> = Path extends `${First}.${infer Rest}` ? Rest : never;
 
 /** The checked configuration, nested as in the YAML file: `config.hot.threshold`. */
 export type Config = {
   readonly [First in Head<OptionPath>]: First extends OptionPath
-    ? Value<First>
-    : { readonly [Rest in Tail<OptionPath, First>]: Value<`${First}.${Rest}` & OptionPath> };
+    ? OptionValue<First>
+    : { readonly [Rest in Tail<OptionPath, First>]: OptionValue<`${First}.${Rest}` & OptionPath> };
 };
 
 /** All options with their paths, in the order of the table. */

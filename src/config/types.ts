@@ -96,6 +96,16 @@ export const addressOrOff = text
   .transform((value, context) => (value === 'off' || value === 'false' ? null : readAddress(value, context)))
   .describe('HOST:PORT or off');
 
+/** HOST:PORT that others connect to, or null where none is named. */
+export const addressOrNone = z
+  .union([z.null(), text])
+  .transform((value, context) => {
+    if (value === null) return null;
+    const read = parseHostPort(value);
+    return read === null || read.port === 0 ? refuse(context, value) : read;
+  })
+  .describe('HOST:PORT, such as redis.example.com:6380');
+
 function readAddress(value: string, context: z.core.$RefinementCtx): HostPort {
   return parseHostPort(value) ?? refuse(context, value);
 }

@@ -1,7 +1,7 @@
 // The URL of the Redis behind heatsink, read into what the control plane needs to connect.
 // Several hosts in one URL are no WHATWG URL, so the parts are taken apart here.
 
-import { type HostPort, parseHostPort } from './host-port.ts';
+import { formatHostPort, type HostPort, parseHostPort } from './host-port.ts';
 
 export interface Upstream {
   readonly kind: 'standalone' | 'cluster' | 'sentinel';
@@ -57,6 +57,17 @@ function readScheme(scheme: string): Pick<Upstream, 'kind' | 'tls'> {
   if (parts === null) throw new Error(`the scheme ${scheme}:// is unknown`);
   const [, tls, kind = 'standalone'] = parts;
   return { kind: kind as Upstream['kind'], tls: tls !== '' };
+}
+
+/** The URL of an upstream, with `***` for its password. */
+export function formatUpstream({ kind, nodes, master, tls, username, password, db }: Upstream): string {
+  const scheme = `redis${tls ? 's' : ''}${kind === 'standalone' ? '' : `+${kind}`}`;
+  const secret = password === undefined ? '' : ':***';
+  const user = username === undefined && secret === '' ? '' : `${username ?? ''}${secret}@`;
+  const path = [...(master === undefined ? [] : [master]), ...(db === 0 ? [] : [db])].map(
+    (part) => `/${part}`,
+  );
+  return `${scheme}://${user}${nodes.map(formatHostPort).join(',')}${path.join('')}`;
 }
 
 function readNode(text: string, defaultPort: number): HostPort {

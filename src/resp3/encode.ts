@@ -36,6 +36,12 @@ export function bulkString(value: string | Uint8Array): Buffer {
   return Buffer.concat([Buffer.from(`$${bytes.length}\r\n`), bytes, CRLF]);
 }
 
+/** A text for people, its characters as bytes: a verbatim string in RESP3, a bulk string in RESP2. */
+export function textReply(protocol: Protocol, text: string): Buffer {
+  const head = protocol === 3 ? `=${text.length + 4}\r\ntxt:` : `$${text.length}\r\n`;
+  return Buffer.from(`${head}${text}\r\n`, 'latin1');
+}
+
 /** The missing value: `_` in RESP3, the null bulk string in RESP2. */
 export function nullReply(protocol: Protocol): Buffer {
   return Buffer.from(protocol === 3 ? '_\r\n' : '$-1\r\n');

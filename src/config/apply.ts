@@ -1,0 +1,56 @@
+// What a new value of a live option does to the parts that run.
+
+import type { Tier } from '../cache/tier.ts';
+import type { Detector } from '../hotkeys/detector.ts';
+import type { FillLimits } from '../proxy/fills.ts';
+import type { Appliers } from './live.ts';
+
+/** The parts that options are changed in; their fields are read when they are used. */
+export interface Tuned {
+  readonly detector: Detector;
+  readonly tier: Tier;
+  readonly limits: FillLimits;
+  readonly log: { level: string };
+  /** What /hotkeys shows and says. */
+  readonly shown: { top: number; thresholdPerSecond: number };
+  /** Null before there can be any. */
+  readonly clients: () => { maxPipeline: number } | null;
+  readonly shutdown: { timeout: number };
+}
+
+export function appliersFor({ detector, tier, limits, log, shown, clients, shutdown }: Tuned): Appliers {
+  return {
+    shutdownTimeout(value) {
+      shutdown.timeout = value;
+    },
+    'client.maxPipeline'(value) {
+      const serving = clients();
+      if (serving !== null) serving.maxPipeline = value;
+    },
+    'hot.threshold'(value) {
+      detector.tune({ threshold: value });
+      shown.thresholdPerSecond = value;
+    },
+    'hot.cool': (value) => detector.tune({ cool: value }),
+    'hot.candidates': (value) => detector.tune({ candidates: value }),
+    'hot.top'(value) {
+      shown.top = value;
+    },
+    'tier.maxBytes': (value) => tier.limit(value),
+    'tier.maxEntryBytes'(value) {
+      tier.options.maxEntryBytes = value;
+    },
+    'tier.ttl'(value) {
+      limits.ttl = value;
+    },
+    'tier.maxStaleness'(value) {
+      limits.maxStaleness = value;
+    },
+    'tier.untrackedTtl'(value) {
+      limits.untrackedTtl = value;
+    },
+    'log.level'(value) {
+      log.level = value;
+    },
+  };
+}
