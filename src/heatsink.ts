@@ -1,5 +1,6 @@
 // The composition root: the one file that wires the folders together.
 
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Logger } from 'pino';
 import { startAdmin } from './admin/server.ts';
@@ -10,6 +11,9 @@ import { Tier } from './cache/tier.ts';
 import { Versions } from './cache/versions.ts';
 import { clock } from './clock.ts';
 import { CommandTable } from './commands/table.ts';
+import { appliersFor } from './config/apply.ts';
+import { formatHostPort, type HostPort } from './config/host-port.ts';
+import { liveOptions } from './config/live.ts';
 import type { Config } from './config/schema.ts';
 import { doorsOf, renewCertificates, upstreamTls } from './config/tls.ts';
 import { parseUpstream, type Upstream } from './config/upstream-url.ts';
@@ -18,6 +22,7 @@ import { Detector } from './hotkeys/detector.ts';
 import { Answers } from './proxy/answers.ts';
 import { Blocking } from './proxy/blocking.ts';
 import { ExecCall } from './proxy/exec.ts';
+import { Facade } from './proxy/facade.ts';
 import { Fills } from './proxy/fills.ts';
 import { Invalidation } from './proxy/invalidation.ts';
 import { listen } from './proxy/listener.ts';
@@ -25,11 +30,13 @@ import { OwnConnection } from './proxy/own-connection.ts';
 import { Pipeline } from './proxy/pipeline.ts';
 import { Redirects } from './proxy/redirects.ts';
 import { Scatter } from './proxy/scatter.ts';
+import { Scripts } from './proxy/scripts.ts';
 import type { Session } from './proxy/session.ts';
 import { SharedReads } from './proxy/shared-reads.ts';
 import { Subscribing } from './proxy/subscriptions.ts';
 import { Tracking } from './proxy/tracking.ts';
 import { Transactions } from './proxy/transactions.ts';
+import { Wide } from './proxy/wide.ts';
 import { Writes } from './proxy/writes.ts';
 import { Control, type ControlLink } from './upstream/control.ts';
 import { readFacts, readKeys } from './upstream/describe.ts';
@@ -77,6 +84,7 @@ export async function startHeatsink(config: Config, { log }: { log: Logger }): P
 
 async function start(config: Config, log: Logger, onClose: OnClose): Promise<Omit<Heatsink, 'close'>> {
   const counters = createCounters();
+  const shutdown = { timeout: config.shutdownTimeout };
   const { kind, nodes, master, db, username, password } = await findUpstream(config, log, onClose);
   const { connectTimeout, topologyInterval, lanes } = config.nodes;
   const tls = upstreamTls(config);
@@ -133,7 +141,8 @@ async function start(config: Config, log: Logger, onClose: OnClose): Promise<Omi
 
   const flights = new Flights();
   const writes = new Writes(versions, tier, counters);
-  const redirects = new Redirects({ topology, discovery, counters });
+  const scripts = new Scripts();
+  const redirects = new Redirects({ topology, discovery, counters, scripts });
   const fills = new Fills({ tier, versions, topology, counters, limits, db });
   const answers = new Answers({ tier, flights, detector, topology, redirects, fills, writes, counters });
   const tierOn = config.tier.enabled;
@@ -149,6 +158,29 @@ async function start(config: Config, log: Logger, onClose: OnClose): Promise<Omi
     tracking: new Tracking({ topology, answers, counters, client: (id) => sessions.get(id) }),
     counters,
   });
+  const tuned = { detector, tier, limits, log, shown: info, clients: () => pipeline, shutdown };
+  const wide = new Wide({
+    topology,
+    scatter,
+    answers,
+    scripts,
+    facade: new Facade({
+      topology,
+      always: config.cluster.facade === 'on',
+      announce: config.cluster.announce,
+      id: nodeId(config, seeds),
+    }),
+    tunables: liveOptions(config, appliersFor(tuned)),
+    counters,
+    state: () => ({
+      version: VERSION,
+      upstream: kind,
+      nodes: topology.nodes.length,
+      tier: { entries: tier.entries, bytes: tier.bytes, maxBytes: tier.options.maxBytes },
+      hotKeys: detector.hotKeys,
+      candidates: detector.candidates,
+    }),
+  });
   pipeline = new Pipeline({
     tier,
     tierOn,
@@ -160,6 +192,7 @@ async function start(config: Config, log: Logger, onClose: OnClose): Promise<Omi
     answers,
     scatter,
     own,
+    wide,
     counters,
     facts,
     table: () => table,
@@ -178,7 +211,7 @@ async function start(config: Config, log: Logger, onClose: OnClose): Promise<Omi
   ).unref();
   onClose(() => clearInterval(timer));
   const listener = await listen(doorsOf(config), pipeline, sessions);
-  onClose(() => listener.close(config.shutdownTimeout));
+  onClose(() => listener.close(shutdown.timeout));
   const health = watchHealth(control, (trouble) => {
     if (trouble === null) log.info('the upstream answers again');
     else log.error({ reason: trouble }, 'the upstream does not answer');
@@ -205,6 +238,16 @@ async function start(config: Config, log: Logger, onClose: OnClose): Promise<Omi
 
 async function readTable(control: Control): Promise<CommandTable> {
   return CommandTable.from(await control.call('COMMAND'));
+}
+
+/**
+ * The name that heatsink goes by as a node of a cluster: the same after a restart and in all workers, and another
+ * one for another address or upstream.
+ */
+function nodeId(config: Config, seeds: readonly HostPort[]): string {
+  const { announce } = config.cluster;
+  const who = announce === null ? [config.listen, ...seeds] : [announce];
+  return createHash('sha1').update(who.map(formatHostPort).join(' ')).digest('hex');
 }
 
 /** The configured upstream, or a private redis-server that lives as long as heatsink. */

@@ -18,9 +18,9 @@ export type ResponsePolicy =
 
 /**
  * Who answers. `local`: ask `answerLocally` first, its null means forward. `state`: it may need a connection of
- * its own. `refuse`: ask `refuses` first, its null means forward.
+ * its own. `wide`: it may need several nodes, or a reply that heatsink completes. `refuse`: ask `refuses` first, its null means forward.
  */
-export type Route = 'forward' | 'local' | 'state' | 'refuse';
+export type Route = 'forward' | 'local' | 'state' | 'wide' | 'refuse';
 
 /**
  * One way to find some of a command's keys, as the server describes it: first where to begin, then which.

@@ -6,6 +6,7 @@ import { isAnsweredLocally } from './local.ts';
 import { CORRECTED, CORRECTED_KEYS, OLD_KEYS, POLICIES, type Policies, rangeOfKeys } from './overlay.ts';
 import { refusalOf } from './refused.ts';
 import { type State, stateOf } from './stateful.ts';
+import { isWide } from './wide.ts';
 
 /** One row of COMMAND; servers older than 7.0 give the first seven fields only, and then `subcommands` is null. */
 export interface Row {
@@ -75,6 +76,7 @@ export function toCommand(row: Row): Command {
 
 function routeOf(name: string, state: State | null, refusal: string): Route {
   if (isAnsweredLocally(name)) return 'local';
+  if (isWide(name)) return 'wide';
   if (state !== null) return 'state';
   return refusal === '' ? 'forward' : 'refuse';
 }

@@ -7,11 +7,11 @@ import { type Row, readRow, toCommand } from './describe.ts';
 import { LOCAL_ARITY } from './local.ts';
 import { OLD_SUBCOMMANDS } from './overlay.ts';
 import { REFUSED } from './refused.ts';
+import { WIDE_SUBCOMMANDS } from './wide.ts';
 
 const LOCAL = [...LOCAL_ARITY.keys()];
-const SUBCOMMANDS_KNOWN = [...OLD_SUBCOMMANDS, ...LOCAL, ...REFUSED.keys()].filter((name) =>
-  name.includes('|'),
-);
+const KNOWN = new Set([...OLD_SUBCOMMANDS, ...WIDE_SUBCOMMANDS, ...LOCAL, ...REFUSED.keys()]);
+const SUBCOMMANDS_KNOWN = [...KNOWN].filter((name) => name.includes('|'));
 
 export class CommandTable {
   #names = new CommandNames();

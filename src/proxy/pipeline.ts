@@ -4,6 +4,7 @@
 //   tier       cache/tier            asked a moment ago and still valid?            -> reply
 //   classify   commands/table        which command; about the connection itself?    -> reply, or a clear refusal
 //              own-connection.ts     does it need a connection of its own upstream? -> pinned
+//              wide.ts               does it need several nodes, or a reply that is completed? -> scattered
 //   keys       commands/keys         which keys
 //   detect     hotkeys/detector      reads are counted
 //   coalesce   shared-reads.ts       is the same read waiting to be sent?           -> joins it
@@ -40,6 +41,7 @@ import { NO_WRITE, type Request, takeRequest, WRITES_ALL, WRITES_KEY, WRITES_KEY
 import type { Scatter, ScatteredPart } from './scatter.ts';
 import type { Servant, Session } from './session.ts';
 import type { SharedReads } from './shared-reads.ts';
+import type { Wide } from './wide.ts';
 import type { Writes } from './writes.ts';
 
 /** Requests up to this size may be kept and shared; looking longer ones up costs more than it could save. */
@@ -56,6 +58,7 @@ export interface PipelineParts {
   readonly answers: Answers;
   readonly scatter: Scatter;
   readonly own: OwnConnection;
+  readonly wide: Wide;
   readonly counters: Counters;
   readonly facts: ServerFacts;
   /** The upstream's commands; another object after they were read again. */
@@ -72,7 +75,8 @@ export interface PipelineParts {
 export class Pipeline implements Servant {
   readonly counters: Counters;
   readonly answers: Answers;
-  readonly maxPipeline: number;
+  /** May change at any time. */
+  maxPipeline: number;
   readonly firstDb: number;
   readonly #on: PipelineParts;
   readonly #keys = new KeyPositions();
@@ -290,6 +294,8 @@ export class Pipeline implements Servant {
         return this.#local(session, frame, command);
       case 'state':
         return this.#on.own.serve(session, frame, command);
+      case 'wide':
+        return this.#on.wide.serve(session, frame, command);
       case 'refuse':
         return this.#refuse(session, frame, command);
       default:

@@ -1,4 +1,4 @@
-// MOVED, ASK and TRYAGAIN are followed here and never shown to a client.
+// MOVED, ASK, TRYAGAIN and the NOSCRIPT of a known script are followed here and never shown to a client.
 // https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#moved-redirection
 
 import { C, type Counters } from '../counters.ts';
@@ -9,6 +9,7 @@ import type { Discovery } from '../upstream/discover.ts';
 import type { UpstreamNode } from '../upstream/node.ts';
 import { sendQuietly } from '../upstream/quiet.ts';
 import type { Topology } from '../upstream/topology.ts';
+import type { Scripts } from './scripts.ts';
 
 /** A call that is sent round more often than this gets the server's word as it is. */
 export const MOST_HOPS = 16;
@@ -17,6 +18,8 @@ export const TRYAGAIN_HOPS = 200;
 export const TRYAGAIN_PAUSE = 10;
 
 const ASKING = encodeRequest(['ASKING']);
+/** Its initial. */
+const NOSCRIPT = 0x4e;
 
 export interface Redirection {
   readonly word: 'MOVED' | 'ASK' | 'TRYAGAIN';
@@ -30,6 +33,7 @@ export interface RedirectOptions {
   readonly topology: Topology;
   readonly discovery: Discovery;
   readonly counters: Counters;
+  readonly scripts: Scripts;
 }
 
 export class Redirects {
@@ -89,7 +93,7 @@ export class Redirects {
     laneTo: (node: UpstreamNode) => Carrier,
   ): boolean {
     const where = this.read(buf, start, end);
-    if (where === null) return false;
+    if (where === null) return buf[start + 1] === NOSCRIPT && this.#options.scripts.reload(call, buf, start);
     const from = call.lane as Carrier;
     if (where.word === 'TRYAGAIN') {
       if (call.waits >= TRYAGAIN_HOPS) return false;

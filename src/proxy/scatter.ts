@@ -1,7 +1,8 @@
-// One request that several nodes must answer: its parts go out at once, and their replies are put together.
+// One request that several nodes must answer, or whose reply is made of theirs: its parts go out at once, and
+// their replies are put together.
 
 import type { Command } from '../commands/command.ts';
-import { mergeReplies, type PartReply } from '../commands/merge.ts';
+import { mergeReplies } from '../commands/merge.ts';
 import type { Counters } from '../counters.ts';
 import { C } from '../counters.ts';
 import { TYPE } from '../resp3/reply-frame.ts';
@@ -32,14 +33,29 @@ export class Scatter {
 
   /** Sends the parts (at least one) of a client's request, and answers it when the last reply is in. */
   send(request: Request, command: Command, parts: readonly ScatteredPart[]): void {
+    this.gather(request, command, parts, (replies) =>
+      mergeReplies(
+        command,
+        replies.map((reply, i) => ({ positions: parts[i].positions, reply })),
+      ),
+    );
+  }
+
+  /** The same with a reply that the caller makes of those of the parts, in the order of the parts. */
+  gather(
+    request: Request,
+    command: Command,
+    parts: readonly ScatteredPart[],
+    merge: (replies: readonly Buffer[]) => Buffer,
+  ): void {
     const laneTo = (node: UpstreamNode) => request.session?.laneTo(node) ?? node.lane(request.space, 0);
-    const replies: PartReply[] = parts.map(({ positions }) => ({ positions, reply: EMPTY }));
+    const replies: Buffer[] = parts.map(() => EMPTY);
     let missing = parts.length;
     const arrived = (call: Call, index: number, reply: Buffer): void => {
       releaseBytes(call);
-      replies[index] = { positions: parts[index].positions, reply };
+      replies[index] = reply;
       if (--missing > 0) return;
-      const whole = mergeReplies(command, replies);
+      const whole = merge(replies);
       if (whole[0] === TYPE.error) this.#counters[C.failed]++;
       this.#answers.settle(request, whole, 0, whole.length);
     };
