@@ -65,6 +65,13 @@ describe('CONFIG GET', () => {
     expect((await get('heatsink.nothing')).size).toBe(0);
   });
 
+  it('is not held up by any pattern', async () => {
+    const began = performance.now();
+    expect((await get(`heatsink.${'*e*t'.repeat(5000)}*x`)).size).toBe(0);
+    expect([...(await get('h*?.*t*.*r\\esh[^a-k]*d')).keys()]).toEqual(['heatsink.hot.threshold']);
+    expect(performance.now() - began).toBeLessThan(2000);
+  });
+
   it('gives what the server has first', async () => {
     const all = [...(await get('*')).keys()];
     const first = all.findIndex((name) => name.startsWith('heatsink.'));
@@ -134,6 +141,12 @@ describe('CONFIG SET', () => {
     expect(await set('heatsink.hot.threshold', '7', 'heatsink.hot.cool', '.25')).toBe('+OK');
     expect(await threshold()).toBe('7');
     await set('heatsink.hot.threshold', '500');
+  });
+
+  it('takes back all that CONFIG GET gave, and a restart only for what is different', async () => {
+    const all = [...(await get('heatsink.*'))].flat();
+    expect(await client.say('CONFIG', 'SET', ...all)).toBe('+OK');
+    expect([...(await get('heatsink.*'))].flat()).toEqual(all);
   });
 
   it('leaves the parameters of the server to the server', async () => {

@@ -3,10 +3,14 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { itemsOf, textOf } from '../src/commands/elements.ts';
-import { joinCursor, readCursor } from '../src/commands/scan.ts';
+import { joinCursor, splitCursor } from '../src/commands/scan.ts';
+import { Scripts } from '../src/proxy/scripts.ts';
 import type { Argument } from '../src/resp3/encode.ts';
+import { viewOf } from '../src/resp3/hash.ts';
+import { keyInSlots, slotOf } from '../src/upstream/slot.ts';
 import { type RunningProxy, startProxy } from './support/heatsink.ts';
 import { type Cluster, type RedisProcess, startCluster, startRedis } from './support/redis.ts';
+import { beginSlotMove } from './support/slot-move.ts';
 import { Wire } from './support/wire.ts';
 
 const open: (() => unknown)[] = [];
@@ -50,6 +54,21 @@ const field = (info: string, name: string) => new RegExp(`^${name}:(.*?)\r?$`, '
 /** `calls=3,usec=5` as an object of numbers. */
 const numbers = (value = '') =>
   Object.fromEntries(value.split(',').map((pair) => [pair.split('=')[0], Number(pair.split('=')[1])]));
+
+/** Moves the key's slot to the next master; the client then learns of it. */
+async function moveSlot(client: Wire, key: string): Promise<void> {
+  const move = await beginSlotMove(cluster, key);
+  await move.migrate();
+  await move.finish();
+  await client.say('GET', key);
+}
+
+/** A key in that slot. */
+function keyOf(slot: number): string {
+  const key = keyInSlots('slot', (other) => other === slot);
+  if (key === null) throw new Error(`no key in slot ${slot}`);
+  return key;
+}
 
 async function scan(clients: Wire[], ...options: Argument[]): Promise<string[]> {
   const found: string[] = [];
@@ -125,11 +144,42 @@ describe('SCAN over all shards', () => {
     await direct.say('FLUSHALL');
   });
 
+  // First the slot by which the second master is named goes to the third one, in the middle of that turn. Then slots
+  // that were walked over go to masters that have not had their turns: to the second one, and on to the third one.
+  it.each([
+    { slot: 5461, during: 5461 },
+    { slot: 0, during: 5461 },
+    { slot: 0, during: 1 },
+  ])('ends while slot $slot moves, and gives every key that stays', async ({ slot, during }) => {
+    const client = await fresh();
+    await fill(client, KEYS);
+    const key = keyOf(slot);
+    const staying = KEYS.filter((name) => slotOf(Buffer.from(name), 0, name.length) !== slot);
+    const found: string[] = [];
+    let cursor = '0';
+    let calls = 0;
+    for (let turn = 0; turn === 0 || cursor !== '0'; turn++) {
+      if (splitCursor(BigInt(cursor)).slot === during && ++calls === 20) await moveSlot(client, key);
+      const [next, keys] = itemsOf(await client.ask('SCAN', cursor, 'COUNT', 2));
+      found.push(...list(keys));
+      cursor = textOf(next);
+      expect(turn).toBeLessThan(1000);
+    }
+    expect(calls).toBeGreaterThanOrEqual(20);
+    expect(staying.filter((name) => !found.includes(name))).toEqual([]);
+  });
+
   it('has cursors of 64 bits at the most', () => {
-    expect(readCursor('49152')).toEqual({ slot: 0, cursor: 3n });
-    expect(readCursor('18446744073709551615')).toEqual({ slot: 16383, cursor: 2n ** 50n - 1n });
-    expect(joinCursor({ slot: 16383, cursor: 2n ** 50n - 1n })).toBe(2n ** 64n - 1n);
-    expect(joinCursor({ slot: 0, cursor: 2n ** 50n })).toBeNull();
+    const last = { slot: 16383, tag: 127, from: 31, cursor: 2n ** 38n - 1n };
+    expect(joinCursor(last)).toBe(2n ** 64n - 1n);
+    expect(splitCursor(2n ** 64n - 1n)).toEqual(last);
+    expect(splitCursor(joinCursor({ slot: 5461, tag: 9, from: 10, cursor: 77n }) ?? 0n)).toEqual({
+      slot: 5461,
+      tag: 9,
+      from: 10,
+      cursor: 77n,
+    });
+    expect(joinCursor({ slot: 0, tag: 0, from: 0, cursor: 2n ** 38n })).toBeNull();
   });
 });
 
@@ -263,6 +313,26 @@ describe('scripts', () => {
     expect(await client.say('SCRIPT', 'EXISTS', SHA)).toBe('*1\r\n:0');
   });
 
+  it('are remembered within bounds, the oldest forgotten first', () => {
+    const scripts = new Scripts();
+    const remember = (body: Buffer) => scripts.remember(body, viewOf(body), 0, body.length);
+    const sha = (body: Buffer) => createHash('sha1').update(body).digest('hex');
+    const bodies = Array.from({ length: 5000 }, (_, i) => Buffer.from(`return ${i}`));
+    for (const body of [...bodies, ...bodies.slice(-9)]) remember(body);
+    expect(scripts.size).toBe(2048);
+    expect(scripts.find(sha(bodies[0]))).toBeNull();
+    expect(scripts.find(sha(bodies[4999]))?.body).toEqual(bodies[4999]);
+    const large = Array.from({ length: 20 }, (_, i) => Buffer.alloc(2 ** 20, `${i} `));
+    for (const body of large) remember(body);
+    expect(scripts.size).toBe(7);
+    expect(scripts.find(sha(bodies[4999]))).toBeNull();
+    expect(scripts.find(sha(large[19]))?.body.length).toBe(2 ** 20);
+    remember(Buffer.alloc(2 ** 25));
+    expect(scripts.size).toBe(7);
+    scripts.clear();
+    expect(scripts.find(sha(large[19]))).toBeNull();
+  });
+
   it('that do not compile stay unknown', async () => {
     const client = await fresh();
     expect(await client.say('EVAL', 'return return', 0)).toMatch(/^-ERR Error compiling script/);
@@ -372,17 +442,10 @@ describe('a shard that is gone', () => {
     const client = await fresh();
     cluster.nodes[2].kill('SIGKILL');
     const { port } = cluster.nodes[2];
-    for (const args of [
-      ['DBSIZE'],
-      ['INFO'],
-      ['RANDOMKEY'],
-      ['SCAN', '10923'],
-      ['KEYS', '*'],
-      ['FLUSHALL'],
-    ]) {
+    for (const args of [['DBSIZE'], ['INFO'], ['RANDOMKEY'], ['KEYS', '*'], ['FLUSHALL']]) {
       expect([args, await client.say(...args)]).toEqual([args, expect.stringContaining(`127.0.0.1:${port}`)]);
     }
     expect(await client.say('PING', 'x')).toContain(`127.0.0.1:${port}`);
-    expect((await client.say('SCAN', '0')).slice(0, 2)).toBe('*2');
+    await expect(scan([client])).rejects.toThrow(`127.0.0.1:${port}`);
   });
 });

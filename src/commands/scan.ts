@@ -1,11 +1,14 @@
 // SCAN over all shards: the cursor that a client carries says which shard's turn it is and where it is there, so
-// that nothing need be remembered between two calls.
+// that nothing need be remembered between two calls. From its lowest digits up it is made of
 //
-//   client's cursor = node's cursor * 16384 + slot; the shard is the one that owns the slot
+//   slot    14 bits   whose turn it is: the master that is named by this slot (upstream/turns.ts)
+//   tag      7 bits   which masters had their turns; other bits mean that slots have moved between them since
+//   from     5 bits   since when: slots below this many steps of 512 were walked over before the map last changed
+//   cursor  38 bits   that of the node
 //
-// Shards take their turns in the order of their lowest slots, and each is named by that slot. 64 bits suffice: a
-// node's cursor is below the size of its hash table, a power of two, and Redis 7.4 and Valkey 8 put 14 bits of a
-// slot below it, so 50 bits hold every table of up to 2^36 buckets in one slot. https://redis.io/docs/latest/commands/scan/
+// 64 bits suffice: a node's cursor is below the size of its hash table, 2^38 buckets. Redis 7.4 and Valkey 8 have a
+// table for each slot and put the slot's 14 bits below its cursor, which leaves 2^24 buckets for one slot.
+// https://redis.io/docs/latest/commands/scan/
 
 import { encodeRequest } from '../resp3/encode.ts';
 import type { RequestFrame } from '../resp3/request-frame.ts';
@@ -13,29 +16,36 @@ import { argument } from './argument.ts';
 
 export interface ScanPosition {
   readonly slot: number;
-  /** The cursor of the node that owns the slot. */
+  readonly tag: number;
+  /** In steps of FROM_STEP slots. */
+  readonly from: number;
+  /** The cursor of the node. */
   readonly cursor: bigint;
 }
 
-const SLOTS = 16384n;
+export const FROM_STEP = 512;
+
 const LIMIT = 2n ** 64n;
 /** The reply's head: an array of the cursor, a bulk string, and the keys. */
 const HEAD = /^\*2\r\n\$\d+\r\n(\d+)\r\n/;
 const HEAD_MAX = 48;
 
-/** Where the client's cursor points; null for what Redis would call an invalid cursor. */
-export function readCursor(text: string): ScanPosition | null {
+/** The number that a client sends; null for what Redis would call an invalid cursor. */
+export function readCursor(text: string): bigint | null {
   // As strtoul reads it: nothing is 0, and a minus sign wraps.
   if (!/^([+-]?\d+)?$/.test(text)) return null;
   const number = BigInt(text.replace(/^\+/, '') || '0');
-  if (number >= LIMIT || number <= -LIMIT) return null;
-  const value = BigInt.asUintN(64, number);
-  return { slot: Number(value % SLOTS), cursor: value / SLOTS };
+  return number >= LIMIT || number <= -LIMIT ? null : BigInt.asUintN(64, number);
 }
 
-/** The cursor that a client carries on with; null when it takes more than 64 bits. */
-export function joinCursor({ slot, cursor }: ScanPosition): bigint | null {
-  const value = cursor * SLOTS + BigInt(slot);
+export function splitCursor(value: bigint): ScanPosition {
+  const low = Number(value & 0x3ffffffn);
+  return { slot: low & 0x3fff, tag: (low >> 14) & 0x7f, from: low >> 21, cursor: value >> 26n };
+}
+
+/** The inverse; null when it takes more than 64 bits. */
+export function joinCursor({ slot, tag, from, cursor }: ScanPosition): bigint | null {
+  const value = (cursor << 26n) | BigInt((from << 21) | (tag << 14) | slot);
   return value < LIMIT ? value : null;
 }
 

@@ -1,11 +1,11 @@
 // CONFIG GET and SET of heatsink's own options, whose names begin with heatsink. in front of their places in the
 // configuration file. https://redis.io/docs/latest/commands/config-set/
 
-import { globToRegExp } from '../cache/rules.ts';
 import { bulkString, errorReply, OK } from '../resp3/encode.ts';
 import type { RequestFrame } from '../resp3/request-frame.ts';
 import { argumentText } from './argument.ts';
 import { elementsOf } from './elements.ts';
+import { matchesGlob } from './glob.ts';
 
 const PREFIX = 'heatsink.';
 const MAP = 0x25;
@@ -34,9 +34,8 @@ export interface ConfigGet {
 
 export function configGet(frame: RequestFrame, tunables: Tunables): ConfigGet {
   const patterns = texts(frame, 2);
-  const matching = patterns.map((pattern) => new RegExp(globToRegExp(pattern).source, 'i'));
   const own = tunables.names
-    .filter((name) => matching.some((pattern) => pattern.test(PREFIX + name)))
+    .filter((name) => patterns.some((pattern) => matchesGlob(pattern, PREFIX + name)))
     .map((name) => [PREFIX + name, tunables.get(name)] as const);
   return { own, server: !patterns.every(isOwn) };
 }

@@ -34,8 +34,14 @@ const SECRET = '***';
 export function liveOptions(config: Config, appliers: Appliers): LiveOptions {
   const values = new Map(OPTION_ENTRIES.map(([path]) => [path, valueIn(config, path)]));
 
+  function shown(name: OptionPath): string {
+    return isSecret(name) ? SECRET : show(values.get(name));
+  }
+
   function read(name: OptionPath, raw: string): { value: unknown } | { reason: string } {
     const option: Option = OPTIONS[name];
+    // As it is already: whoever sets back all that CONFIG GET gave changes nothing.
+    if (option.live !== true && raw === shown(name)) return { value: values.get(name) };
     if (option.live !== true)
       return { reason: "can't set immutable config: it needs a restart of heatsink with the new value" };
     const result = check(option, { path: name, raw, source: () => name });
@@ -44,9 +50,7 @@ export function liveOptions(config: Config, appliers: Appliers): LiveOptions {
 
   return {
     names: OPTION_ENTRIES.map(([path]) => path),
-    get(name) {
-      return isSecret(name) ? SECRET : show(values.get(name));
-    },
+    get: shown,
     set(pairs) {
       const checked = pairs.map(([name, raw]) => ({ name, ...read(name, raw) }));
       for (const result of checked) {
@@ -55,7 +59,7 @@ export function liveOptions(config: Config, appliers: Appliers): LiveOptions {
       for (const result of checked) {
         if (!('value' in result)) continue;
         values.set(result.name, result.value);
-        (appliers as Record<string, (value: unknown) => void>)[result.name](result.value);
+        (appliers as Partial<Record<OptionPath, (value: unknown) => void>>)[result.name]?.(result.value);
       }
       return null;
     },

@@ -93,8 +93,14 @@ export class Redirects {
     laneTo: (node: UpstreamNode) => Carrier,
   ): boolean {
     const where = this.read(buf, start, end);
-    if (where === null) return buf[start + 1] === NOSCRIPT && this.#options.scripts.reload(call, buf, start);
     const from = call.lane as Carrier;
+    if (where === null) {
+      if (buf[start + 1] !== NOSCRIPT || call.repeats >= MOST_HOPS) return false;
+      if (!this.#options.scripts.reload(call, buf, start)) return false;
+      call.repeats++;
+      resend(from, call);
+      return true;
+    }
     if (where.word === 'TRYAGAIN') {
       if (call.waits >= TRYAGAIN_HOPS) return false;
       this.#options.counters[C.tryAgain]++;

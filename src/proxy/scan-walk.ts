@@ -1,66 +1,76 @@
-// SCAN from shard to shard; see commands/scan.ts for the cursor.
+// SCAN from master to master; see commands/scan.ts for the cursor. Keys whose slots stay where they are come at least
+// once, whatever moves around them: when another master has come before the one whose turn it is, or its slots have a
+// new owner, the walk goes on with all masters that own slots from about there up. Keys of a slot that moves during
+// the walk may be missed, as by any client that walks over the nodes of a cluster.
 
 import { argumentText } from '../commands/argument.ts';
 import type { Command } from '../commands/command.ts';
 import {
   cursorOf,
+  FROM_STEP,
   joinCursor,
   readCursor,
   replyWith,
-  type ScanPosition,
   scanWith,
+  splitCursor,
 } from '../commands/scan.ts';
 import { errorReply } from '../resp3/encode.ts';
 import type { RequestFrame } from '../resp3/request-frame.ts';
-import { type FirstSlot, firstSlots } from '../upstream/first-slots.ts';
-import type { UpstreamNode } from '../upstream/node.ts';
 import type { Topology } from '../upstream/topology.ts';
+import { type MasterTurn, masterTurns } from '../upstream/turns.ts';
 import { type Gather, partTo } from './gather.ts';
 import { FORWARD, type Outcome } from './outcome.ts';
 import type { Session } from './session.ts';
+
+/** A master's turn, and the one after it. */
+interface Turn {
+  readonly now: MasterTurn;
+  readonly next: MasterTurn | null;
+  readonly from: number;
+  readonly cursor: bigint;
+}
 
 const CURSOR_TOO_LARGE = errorReply(
   'ERR heatsink: the cursor of the shard does not fit into a cursor for all shards',
 );
 
 export class ScanWalk {
-  readonly #topology: Topology;
+  readonly #turns: (from: number) => readonly MasterTurn[];
   readonly #gather: Gather;
-  readonly #masters: () => readonly FirstSlot[];
 
   constructor(topology: Topology, gather: Gather) {
-    this.#topology = topology;
+    this.#turns = masterTurns(topology);
     this.#gather = gather;
-    this.#masters = firstSlots(topology);
   }
 
   serve(session: Session, frame: RequestFrame, command: Command): Outcome {
-    const at = readCursor(argumentText(frame, 1));
-    const turn = at === null ? null : this.#turnOf(at);
+    const value = readCursor(argumentText(frame, 1));
+    const turn = value === null ? null : this.#turnAt(value);
     // Any node says what is wrong with the cursor, or that the cluster has no slots.
     if (turn === null) return FORWARD;
-    const { node, slot, cursor } = turn;
-    return this.#gather.send(session, command, [partTo(node, scanWith(frame, cursor))], ([reply]) => {
+    const { now, cursor } = turn;
+    return this.#gather.send(session, command, [partTo(now.node, scanWith(frame, cursor))], ([reply]) => {
       const found = cursorOf(reply);
       if (found === null) return reply;
-      const next = found.cursor === 0n ? this.#after(slot) : joinCursor({ slot, cursor: found.cursor });
-      return next === null ? CURSOR_TOO_LARGE : replyWith(reply, next, found.rest);
+      const carriedOn = after(turn, found.cursor);
+      return carriedOn === null ? CURSOR_TOO_LARGE : replyWith(reply, carriedOn, found.rest);
     });
   }
 
-  /** Whose turn it is at that position. A slot that nobody owns any more leaves its turn to the next master. */
-  #turnOf({ slot, cursor }: ScanPosition): (ScanPosition & { node: UpstreamNode }) | null {
-    const node = this.#topology.slotOwner(slot);
-    if (node !== null) return { node, slot, cursor };
-    const next = this.#masters().find((master) => master.slot >= slot);
-    return next === undefined ? null : { ...next, cursor: 0n };
+  #turnAt(value: bigint): Turn | null {
+    const { slot, tag, from, cursor } = splitCursor(value);
+    const turns = this.#turns(from * FROM_STEP);
+    const index = turns.findIndex((turn) => turn.slot === slot && (turn.tag === tag || value === 0n));
+    if (index >= 0) return { now: turns[index], next: turns[index + 1] ?? null, from, cursor };
+    const again = Math.floor(slot / FROM_STEP);
+    const [now, next = null] = this.#turns(again * FROM_STEP);
+    if (now !== undefined) return { now, next, from: again, cursor: 0n };
+    return value === 0n ? null : this.#turnAt(0n);
   }
+}
 
-  /**
-   * The client's cursor when the turn of that slot has ended: the beginning of the next one's, or 0. It goes by the
-   * slot and not by the master, so that it only ever goes up, and a walk ends however the slots move meanwhile.
-   */
-  #after(slot: number): bigint {
-    return BigInt(this.#masters().find((master) => master.slot > slot)?.slot ?? 0);
-  }
+/** The client's cursor behind a node's; 0 at the end of the walk, null when there is no such. */
+function after({ now, next, from }: Turn, cursor: bigint): bigint | null {
+  if (cursor !== 0n) return joinCursor({ ...now, from, cursor });
+  return next === null ? 0n : joinCursor({ ...next, from, cursor: 0n });
 }

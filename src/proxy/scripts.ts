@@ -19,21 +19,20 @@ const BYTES_MAX = 16 * 1024 * 1024;
 const NOSCRIPT = '-NOSCRIPT No matching script';
 const UNFIT = '-ERR Error compiling script';
 const EVALSHA = /^evalsha(_ro)?$/i;
-/** How often one call may find its script lost: a shard that loses it at once will not do better later. */
-const REPEATS = 3;
 
 export interface Script {
   readonly hash: number;
   readonly body: Buffer;
+  /** In lower-case hexadecimals; empty until somebody asks for a script by it: most are never called that way. */
+  sha: string;
   /** SCRIPT LOAD of the body. */
   readonly load: Buffer;
 }
 
 export class Scripts {
   readonly #byHash = new Map<number, Script>();
-  /** By SHA1 in lower-case hexadecimals; made when somebody asks for a script by it. */
   readonly #bySha = new Map<string, Script>();
-  #withoutSha: Script[] = [];
+  readonly #withoutSha = new Set<Script>();
   /** What was loaded where, by `host:port`. */
   readonly #loaded = new Map<string, Set<Script>>();
   #bytes = 0;
@@ -47,9 +46,9 @@ export class Scripts {
     const hash = hashBytes(view, start, end);
     if (this.#byHash.has(hash) || end - start > BYTES_MAX) return;
     const body = Buffer.from(buf.subarray(start, end));
-    const script = { hash, body, load: encodeRequest(['SCRIPT', 'LOAD', body]) };
+    const script: Script = { hash, body, sha: '', load: encodeRequest(['SCRIPT', 'LOAD', body]) };
     this.#byHash.set(hash, script);
-    this.#withoutSha.push(script);
+    this.#withoutSha.add(script);
     this.#bytes += sizeOf(script);
     for (const oldest of this.#byHash.values()) {
       if (this.size <= SCRIPTS_MAX && this.#bytes <= BYTES_MAX) break;
@@ -60,16 +59,17 @@ export class Scripts {
   /** The script of that SHA1, in either case. */
   find(sha: string): Script | null {
     for (const script of this.#withoutSha) {
-      if (this.#byHash.get(script.hash) === script) this.#bySha.set(sha1(script.body), script);
+      script.sha = createHash('sha1').update(script.body).digest('hex');
+      this.#bySha.set(script.sha, script);
     }
-    this.#withoutSha = [];
+    this.#withoutSha.clear();
     return this.#bySha.get(sha.toLowerCase()) ?? null;
   }
 
   clear(): void {
     this.#byHash.clear();
     this.#bySha.clear();
-    this.#withoutSha = [];
+    this.#withoutSha.clear();
     this.#loaded.clear();
     this.#bytes = 0;
   }
@@ -86,11 +86,11 @@ export class Scripts {
   }
 
   /**
-   * Whether the reply `buf[start, end)` says that the script of an EVALSHA is missing, which was not executed then,
-   * and the script and the call are on their way once more.
+   * Whether the reply at `start` says that the script of an EVALSHA is missing, which was not executed then, and the
+   * script is on its way: now the call may be sent once more.
    */
   reload(call: Call, buf: Buffer, start: number): boolean {
-    if (this.size === 0 || call.chunk === null || call.repeats >= REPEATS) return false;
+    if (this.size === 0 || call.chunk === null) return false;
     if (buf.toString('latin1', start, start + NOSCRIPT.length) !== NOSCRIPT) return false;
     const frame = new RequestFrame();
     const bytes = call.chunk.buf;
@@ -99,11 +99,9 @@ export class Scripts {
     const script = this.find(argumentText(frame, 1));
     if (script === null) return false;
     const lane = call.lane as Carrier;
-    call.repeats++;
     // A server that has lost one has lost all: it was started again or flushed.
     this.#loaded.delete(`${lane.options.host}:${lane.options.port}`);
     this.ahead(script, lane);
-    lane.resend(call);
     return true;
   }
 
@@ -126,7 +124,8 @@ export class Scripts {
   #forget(script: Script): void {
     if (this.#byHash.get(script.hash) !== script) return;
     this.#byHash.delete(script.hash);
-    this.#bySha.delete(sha1(script.body));
+    this.#bySha.delete(script.sha);
+    this.#withoutSha.delete(script);
     for (const there of this.#loaded.values()) there.delete(script);
     this.#bytes -= sizeOf(script);
   }
@@ -134,8 +133,4 @@ export class Scripts {
 
 function sizeOf({ body, load }: Script): number {
   return body.length + load.length;
-}
-
-function sha1(body: Buffer): string {
-  return createHash('sha1').update(body).digest('hex');
 }
