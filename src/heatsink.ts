@@ -168,7 +168,7 @@ async function start(config: Config, log: Logger, onClose: OnClose): Promise<Omi
       topology,
       always: config.cluster.facade === 'on',
       announce: config.cluster.announce,
-      id: nodeId(config, seeds),
+      id: nodeId(config, nodes),
     }),
     tunables: liveOptions(config, appliersFor(tuned)),
     counters,

@@ -6,7 +6,7 @@ import { C, COUNTERS, type Counters } from '../counters.ts';
 /** What the section tells besides the counters. */
 export interface OwnState {
   readonly version: string;
-  readonly upstream: 'standalone' | 'cluster';
+  readonly upstream: 'standalone' | 'cluster' | 'sentinel';
   /** Masters. */
   readonly nodes: number;
   readonly tier: { readonly entries: number; readonly bytes: number; readonly maxBytes: number };
