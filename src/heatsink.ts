@@ -143,7 +143,7 @@ async function start(config: Config, log: Logger, onClose: OnClose): Promise<Omi
   const writes = new Writes(versions, tier, counters);
   const scripts = new Scripts();
   const redirects = new Redirects({ topology, discovery, counters, scripts });
-  const fills = new Fills({ tier, versions, topology, counters, limits, db });
+  const fills = new Fills({ tier, versions, topology, counters, limits });
   const answers = new Answers({ tier, flights, detector, topology, redirects, fills, writes, counters });
   const tierOn = config.tier.enabled;
   const scatter = new Scatter(redirects, answers, counters);
@@ -286,7 +286,7 @@ function track(
       return probe;
     },
     invalidated: (buf, start, end) => invalidation.keyChanged(buf, start, end),
-    voided: (proof, why) => invalidation.voided(proof, why),
+    voided: (why) => invalidation.voided(why),
     misrouted: () => discovery.refreshSoon(),
     refused: (reason) =>
       log.warn(

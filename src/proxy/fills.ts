@@ -13,7 +13,7 @@ import { hashBytes, viewOf } from '../resp3/hash.ts';
 import { TYPE } from '../resp3/reply-frame.ts';
 import { Call } from '../upstream/call.ts';
 import type { Lane } from '../upstream/lane.ts';
-import { databaseOf, protocolOf, type UpstreamNode } from '../upstream/node.ts';
+import type { UpstreamNode } from '../upstream/node.ts';
 import { releaseBytes } from '../upstream/outgoing.ts';
 import type { Topology } from '../upstream/topology.ts';
 import type { Proof } from '../upstream/tracking.ts';
@@ -32,8 +32,6 @@ export interface FillOptions {
   readonly topology: Topology;
   readonly counters: Counters;
   readonly limits: FillLimits;
-  /** The database whose keys are tracked. */
-  readonly db: number;
 }
 
 const MISSING = -2;
@@ -51,10 +49,8 @@ export class Fills {
 
   /** The lane for a tracked fill of the request now, or null when it cannot be one. */
   trackedLane(request: Request, heat: Heat, node: UpstreamNode): Lane | null {
-    const { db, versions } = this.#options;
-    if (heat.unfitUntil > clock.ms || versions.writing(request.keyHash)) return null;
-    if (databaseOf(request.space) !== db) return null;
-    return node.tracker?.lane(protocolOf(request.space)) ?? null;
+    if (heat.unfitUntil > clock.ms || this.#options.versions.writing(request.keyHash)) return null;
+    return node.tracker?.lane(request.space) ?? null;
   }
 
   /** Makes the read `buf[start, end)`, about to be sent on that lane, a fill, and sends its PTTL ahead. */
@@ -63,7 +59,7 @@ export class Fills {
     const fill: Fill = {
       heat,
       node,
-      proof: node?.tracker?.proof ?? NO_PROOF_NEEDED,
+      proof: node?.tracker?.proofOf(request.space) ?? NO_PROOF_NEEDED,
       version: versions.of(request.keyHash),
       epoch: versions.epoch(),
       generation: topology.generation,
@@ -97,7 +93,7 @@ export class Fills {
       heat.hot &&
       !Number.isNaN(fill.pttl) &&
       deadline > clock.ms &&
-      (fill.node === null || fill.node.tracker?.proof === proof) &&
+      proof.until !== Number.NEGATIVE_INFINITY &&
       fill.generation === topology.generation &&
       !versions.writing(request.keyHash) &&
       versions.current(request.keyHash, version, epoch) &&

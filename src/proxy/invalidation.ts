@@ -7,7 +7,6 @@ import { C, type Counters } from '../counters.ts';
 import type { Heat } from '../hotkeys/heat.ts';
 import { hashBytes, viewOf } from '../resp3/hash.ts';
 import { slotOf } from '../upstream/slot.ts';
-import type { Proof } from '../upstream/tracking.ts';
 
 export class Invalidation {
   readonly #tier: Tier;
@@ -29,9 +28,9 @@ export class Invalidation {
     this.#tier.dropKey(keyHash);
   }
 
-  /** All that was filled on a proof is void. The proof says so itself; here the memory is given back. */
-  voided(proof: Proof, why: 'flush' | 'loss'): void {
-    const dropped = this.#tier.dropWhere((entry) => entry.proof === proof);
+  /** All that was filled on proofs that have ended is void. They say so themselves; here the memory is given back. */
+  voided(why: 'flush' | 'loss'): void {
+    const dropped = this.#tier.dropWhere((entry) => entry.proof.until === Number.NEGATIVE_INFINITY);
     this.#counters[why === 'flush' ? C.invalidatedByFlush : C.invalidatedByLoss] += dropped;
   }
 

@@ -2,8 +2,9 @@
 // there, in order, and nothing of it is served from the tier or shared.
 
 import { TYPE } from '../resp3/reply-frame.ts';
-import { protocolOf, type UpstreamNode } from '../upstream/node.ts';
+import type { UpstreamNode } from '../upstream/node.ts';
 import type { Pin, PinHolder } from '../upstream/pin.ts';
+import { protocolOf } from '../upstream/space.ts';
 import type { Subscriptions } from './subscriptions.ts';
 import type { ClientTracking } from './tracking.ts';
 import type { Transaction } from './transaction.ts';

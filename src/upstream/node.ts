@@ -1,10 +1,11 @@
 // One upstream server: its lanes, made when they are first needed, and its tracked connections.
 
 import type { Counters } from '../counters.ts';
-import { encodeRequest, type Protocol } from '../resp3/encode.ts';
+import { encodeRequest } from '../resp3/encode.ts';
 import type { ServerTls } from '../resp3/socket.ts';
 import { Lane, type LaneOptions } from './lane.ts';
 import { PinPool } from './pin.ts';
+import { databaseOf, protocolOf, spaceOf } from './space.ts';
 import { Tracker, type TrackerOptions } from './tracking.ts';
 
 const NAME = encodeRequest(['CLIENT', 'SETNAME', 'heatsink']);
@@ -45,7 +46,7 @@ export class UpstreamNode {
     this.port = port;
     this.address = `${host}:${port}`;
     this.#link = link;
-    this.pins = new PinPool(this, (space) => this.#laneOptionsOf(space));
+    this.pins = new PinPool(this, (space) => this.#laneOptions(space));
   }
 
   /** The lane of a client for its protocol and database; a client always gets the same one. */
@@ -63,7 +64,7 @@ export class UpstreamNode {
     const lanes = this.#detours[space];
     const free = lanes.findIndex((lane) => !lane.stalled);
     if (free >= 0) return free;
-    if (lanes.length < DETOURS_MAX) lanes.push(new Lane(this.#laneOptionsOf(space)));
+    if (lanes.length < DETOURS_MAX) lanes.push(new Lane(this.#laneOptions(space)));
     return lanes.length - 1;
   }
 
@@ -84,12 +85,14 @@ export class UpstreamNode {
     return this.tracker?.state === 'on' || this.#allLanes().some((lane) => lane.state === 'up');
   }
 
-  track(options: Omit<TrackerOptions, 'makeLane' | 'counters'>): void {
+  track(options: Omit<TrackerOptions, 'makeLane' | 'space' | 'counters'>): void {
+    const { counters, db } = this.#link;
     this.tracker ??= new Tracker({
       ...options,
-      counters: this.#link.counters,
-      makeLane: (protocol, extra, handshake) =>
-        new Lane({ ...this.#laneOptions(protocol, this.#link.db, handshake), ...extra, repeatReads: false }),
+      counters,
+      space: spaceOf(3, db),
+      makeLane: (space, extra, handshake) =>
+        new Lane({ ...this.#laneOptions(space, handshake), ...extra, repeatReads: false }),
     });
   }
 
@@ -115,7 +118,7 @@ export class UpstreamNode {
   }
 
   #makeLanes(space: number): Lane[] {
-    const options = this.#laneOptionsOf(space);
+    const options = this.#laneOptions(space);
     const lanes = Array.from({ length: this.#link.lanes }, () => new Lane(options));
     this.#lanes[space] = lanes;
     // The first detour is opened ahead: a server that runs a long script lets nobody new into a database.
@@ -125,23 +128,22 @@ export class UpstreamNode {
     return lanes;
   }
 
-  #laneOptionsOf(space: number): LaneOptions {
-    return this.#laneOptions(protocolOf(space), databaseOf(space), []);
-  }
-
-  #laneOptions(protocol: Protocol, db: number, handshake: Buffer[]): LaneOptions {
+  #laneOptions(space: number, more: readonly Buffer[] = []): LaneOptions {
     const { username = 'default', password, tls, connectTimeout, counters, chunkDone } = this.#link;
-    const first: Buffer[] = [];
-    if (protocol === 3) {
-      first.push(
+    const db = databaseOf(space);
+    const handshake: Buffer[] = [];
+    if (protocolOf(space) === 3) {
+      handshake.push(
         encodeRequest(password === undefined ? ['HELLO', 3] : ['HELLO', 3, 'AUTH', username, password]),
       );
     } else if (password !== undefined) {
-      first.push(encodeRequest(username === 'default' ? ['AUTH', password] : ['AUTH', username, password]));
+      handshake.push(
+        encodeRequest(username === 'default' ? ['AUTH', password] : ['AUTH', username, password]),
+      );
     }
-    if (db !== 0) first.push(encodeRequest(['SELECT', db]));
+    if (db !== 0) handshake.push(encodeRequest(['SELECT', db]));
     // With TLS 1.3 a server looks at our certificate after we hold the connection for made: only a reply is proof.
-    if (tls !== null && first.length === 0) first.push(PING);
+    if (tls !== null && handshake.length === 0) handshake.push(PING);
     const { host, port } = this;
     return {
       host,
@@ -151,21 +153,8 @@ export class UpstreamNode {
       counters,
       chunkDone,
       introduction: NAME,
-      handshake: [...first, ...handshake],
+      handshake: [...handshake, ...more],
       repeatReads: true,
     };
   }
-}
-
-/** Requests of one space may share a reply: same protocol, same database. A small integer. */
-export function spaceOf(protocol: Protocol, db: number): number {
-  return db * 2 + (protocol - 2);
-}
-
-export function protocolOf(space: number): Protocol {
-  return space & 1 ? 3 : 2;
-}
-
-export function databaseOf(space: number): number {
-  return space >> 1;
 }

@@ -1,35 +1,27 @@
 // The tracked connections to one primary: fills travel here, so that the server promises to tell of every
 // change (CLIENT TRACKING, default mode), and a keyed probe proves again and again that nothing was missed.
 //
-//   RESP3 lane   reads for RESP3 clients, all invalidation pushes, the probe
-//   RESP2 lane   reads for RESP2 clients; its invalidations are redirected to the RESP3 lane
+//   pushes       heatsink's own user, RESP3, the first database: its reads, all invalidation pushes, the probe
+//   redirected   one per further space; its invalidations are redirected to the first connection
 //
+// The server tracks names of keys without their database, so a push ends what is kept of the key in every one.
 // https://redis.io/docs/latest/develop/reference/client-side-caching/
 
 import { clock } from '../clock.ts';
 import { C, type Counters } from '../counters.ts';
-import { encodeRequest, type Protocol } from '../resp3/encode.ts';
+import { encodeRequest } from '../resp3/encode.ts';
 import { TYPE } from '../resp3/reply-frame.ts';
 import { Call } from './call.ts';
-import type { Lane, LaneOptions } from './lane.ts';
+import type { Lane } from './lane.ts';
 import { releaseBytes } from './outgoing.ts';
+import { isRefusal, type MakeTrackedLane, noProof, type Proof, Redirected } from './redirected.ts';
 
-/**
- * What entries are served on: until when it is proven that every invalidation has arrived. Each life of the
- * tracked connections has one of its own, so that a loss ends all that was filled in it at once.
- */
-export interface Proof {
-  /** On `clock.ms`; -Infinity once nobody vouches any more. */
-  until: number;
-}
+export type { Proof } from './redirected.ts';
 
 export interface TrackerOptions {
-  /** Makes a lane to this node that says `handshake` behind what every lane says. */
-  readonly makeLane: (
-    protocol: Protocol,
-    extra: Pick<LaneOptions, 'unasked' | 'opened' | 'lost'>,
-    handshake: Buffer[],
-  ) => Lane;
+  readonly makeLane: MakeTrackedLane;
+  /** The space of the connection that receives the pushes: RESP3, heatsink's own user. */
+  readonly space: number;
   /** The oldest proof on which entries are served, in milliseconds; may change at any time. */
   readonly limits: { readonly maxStaleness: number };
   /** A key in a slot of this node, for the probe; null when it has none. */
@@ -37,8 +29,8 @@ export interface TrackerOptions {
   readonly counters: Counters;
   /** The key `buf[start, end)` has changed. */
   readonly invalidated: (buf: Buffer, start: number, end: number) => void;
-  /** All that was filled on this proof is void: the node was flushed, or a tracked connection was lost. */
-  readonly voided: (proof: Proof, why: 'flush' | 'loss') => void;
+  /** Proofs have ended, and what was filled on them is void: the node was flushed, or a connection was lost. */
+  readonly voided: (why: 'flush' | 'loss') => void;
   readonly refused: (words: string) => void;
   /** The node refuses the probe's key: perhaps it does not own the slot any more. */
   readonly misrouted: () => void;
@@ -57,14 +49,14 @@ const INVALIDATE = Buffer.from('$10\r\ninvalidate\r\n');
 
 export class Tracker {
   state: TrackingState = 'connecting';
-  proof: Proof = { until: Number.NEGATIVE_INFINITY };
+  proof: Proof = noProof();
   /** `clock.ms` of the sending of the last probe that was answered. */
   provenAt = Number.NEGATIVE_INFINITY;
 
   readonly #options: TrackerOptions;
   #pushes: Lane | null = null;
-  #redirected: Lane | null = null;
-  #redirectedUp = false;
+  /** By space. */
+  readonly #redirected = new Map<number, Redirected>();
   #clientId = '';
   #timer: NodeJS.Timeout | undefined;
   /** `clock.ms` of the probe that has no answer yet, or null. */
@@ -76,12 +68,26 @@ export class Tracker {
     this.#open();
   }
 
-  /** The lane on which a read for clients of that protocol is tracked; null while there is none. */
-  lane(protocol: Protocol): Lane | null {
+  /** The lane on which a read of that space is tracked; null while there is none. */
+  lane(space: number): Lane | null {
     if (this.state !== 'on' || this.proof.until < clock.ms) return null;
-    if (protocol === 3) return this.#pushes;
-    if (this.#redirected === null) this.#openRedirected();
-    return this.#redirectedUp ? this.#redirected : null;
+    if (space === this.#options.space) return this.#pushes;
+    const redirected = this.#redirected.get(space) ?? this.#redirect(space);
+    return redirected.usable ? redirected.lane : null;
+  }
+
+  /** What a read vouches on that is sent over the lane of that space now. */
+  proofOf(space: number): Proof {
+    return this.#redirected.get(space)?.proof ?? this.proof;
+  }
+
+  /** Closes the connection of a space that nobody uses any more. */
+  forget(space: number): void {
+    const redirected = this.#redirected.get(space);
+    if (redirected === undefined) return;
+    this.#redirected.delete(space);
+    redirected.lane.close();
+    end(redirected.proof);
   }
 
   /** Milliseconds since the last proof was asked for, null before the first. */
@@ -91,28 +97,28 @@ export class Tracker {
 
   /** Voids what was filled so far, and goes on: entries may be filled anew at once. */
   void(why: 'flush' | 'loss'): void {
-    const old = this.proof;
-    this.proof = { until: old.until };
-    old.until = Number.NEGATIVE_INFINITY;
-    this.#options.voided(old, why);
+    for (const holder of [this, ...this.#redirected.values()]) {
+      const { proof } = holder;
+      holder.proof = { until: proof.until };
+      end(proof);
+    }
+    this.#options.voided(why);
   }
 
   close(): void {
     this.state = 'closed';
     clearTimeout(this.#timer);
-    const lanes = [this.#pushes, this.#redirected];
+    const lane = this.#pushes;
     this.#pushes = null;
-    this.#redirected = null;
-    for (const lane of lanes) lane?.close();
-    this.void('loss');
-    this.proof.until = Number.NEGATIVE_INFINITY;
+    lane?.close();
+    this.#end();
   }
 
   #open(): void {
     if (this.state === 'closed') return;
     this.state = 'connecting';
     const lane: Lane = this.#options.makeLane(
-      3,
+      this.#options.space,
       {
         unasked: (buf, start, end) => this.#pushed(buf, start, end),
         opened: (replies) => {
@@ -129,38 +135,44 @@ export class Tracker {
     lane.connect();
   }
 
-  #openRedirected(): void {
-    const lane: Lane = this.#options.makeLane(
-      2,
-      {
-        opened: () => {
-          this.#redirectedUp = this.#redirected === lane;
-        },
-        lost: (reason) => this.#lost(lane, reason),
+  #redirect(space: number): Redirected {
+    const redirected: Redirected = new Redirected({
+      space,
+      makeLane: this.#options.makeLane,
+      target: this.#clientId,
+      proof: () => this.proof,
+      lost: () => {
+        end(redirected.proof);
+        this.#options.voided('loss');
       },
-      [encodeRequest(['CLIENT', 'TRACKING', 'ON', 'REDIRECT', this.#clientId])],
-    );
-    this.#redirected = lane;
-    lane.connect();
+    });
+    this.#redirected.set(space, redirected);
+    return redirected;
   }
 
-  /** One connection lost is both lost: what was filled over either can no longer be vouched for. */
+  /** With the connection of the pushes all are lost: what was filled over any can no longer be vouched for. */
   #lost(lane: Lane, reason: string): void {
-    if (lane !== this.#pushes && lane !== this.#redirected) return;
-    const others = [this.#pushes, this.#redirected];
+    if (lane !== this.#pushes) return;
     this.#pushes = null;
-    this.#redirected = null;
-    this.#redirectedUp = false;
-    for (const other of others) other?.close();
-    this.void('loss');
-    this.proof.until = Number.NEGATIVE_INFINITY;
+    this.#end();
     if (this.state === 'closed') return;
-    const refused = /^(NOPERM|NOPROTO|ERR unknown)/i.test(reason);
+    const refused = isRefusal(reason);
     this.state = refused ? 'refused' : 'connecting';
     if (refused) this.#options.refused(reason);
     clearTimeout(this.#timer);
     this.#retryAfter = Math.min(this.#retryAfter * 2, RETRY_LAST);
     this.#timer = setTimeout(() => this.#open(), refused ? REFUSED_RETRY : this.#retryAfter).unref();
+  }
+
+  #end(): void {
+    this.void('loss');
+    end(this.proof);
+    const redirected = [...this.#redirected.values()];
+    this.#redirected.clear();
+    for (const { lane, proof } of redirected) {
+      end(proof);
+      lane.close();
+    }
   }
 
   /**
@@ -189,7 +201,7 @@ export class Tracker {
         if (buf[start] === TYPE.error) this.#options.misrouted();
         if (buf[start] !== TYPE.integer || lane !== this.#pushes) return;
         this.provenAt = sentAt;
-        this.proof.until = sentAt + this.#options.limits.maxStaleness;
+        this.#prove(sentAt + this.#options.limits.maxStaleness);
       },
       failed: done,
     });
@@ -197,6 +209,14 @@ export class Tracker {
     this.#options.counters[C.sentProbe]++;
     const request = encodeRequest(['EXISTS', key]);
     lane.send(call, request, 0, request.length);
+  }
+
+  #prove(until: number): void {
+    this.proof.until = until;
+    for (const { proof } of this.#redirected.values()) {
+      // One that has ended stays so: its connection is down.
+      if (proof.until !== Number.NEGATIVE_INFINITY) proof.until = until;
+    }
   }
 
   /** `>2 invalidate [keys]`, or null instead of the keys when everything was flushed. */
@@ -218,4 +238,8 @@ export class Tracker {
     }
     return true;
   }
+}
+
+function end(proof: Proof): void {
+  proof.until = Number.NEGATIVE_INFINITY;
 }
