@@ -15,6 +15,7 @@ import { Call } from '../upstream/call.ts';
 import type { Lane } from '../upstream/lane.ts';
 import type { UpstreamNode } from '../upstream/node.ts';
 import { releaseBytes } from '../upstream/outgoing.ts';
+import { isOwn } from '../upstream/space.ts';
 import type { Topology } from '../upstream/topology.ts';
 import type { Proof } from '../upstream/tracking.ts';
 import type { Fill, Request } from './request.ts';
@@ -85,7 +86,7 @@ export class Fills {
   publish(request: Request, fill: Fill, buf: Buffer, start: number, end: number): void {
     const { tier, versions, topology, counters } = this.#options;
     const { heat, proof, version, epoch } = fill;
-    const deadline = fill.sentAt + this.#life(fill);
+    const deadline = fill.sentAt + this.#life(fill, request.space);
     const bytes = bytesOf(request);
     const kept =
       buf[start] !== TYPE.error &&
@@ -119,9 +120,11 @@ export class Fills {
    * How long an entry may live. A key that is missing (PTTL -2) is never told of again once its slot has moved, and
    * a hot one sends nobody to the old owner to find out: so in a cluster it lives no longer than a proof.
    */
-  #life({ pttl, ttl, node }: Fill): number {
-    if (pttl >= 0) return Math.min(pttl, ttl);
+  #life({ pttl, ttl: longest, node }: Fill, space: number): number {
     const { topology, limits } = this.#options;
+    // Nobody tells when the server takes a right away from one of its users.
+    const ttl = isOwn(space) ? longest : Math.min(longest, limits.maxStaleness);
+    if (pttl >= 0) return Math.min(pttl, ttl);
     return pttl === MISSING && node !== null && topology.cluster ? Math.min(ttl, limits.maxStaleness) : ttl;
   }
 }

@@ -19,6 +19,8 @@ const HIGH_WATER = 1024 * 1024;
 const STALLED = 100_000;
 /** Why a server that is alive refuses to begin with anybody. */
 const SERVER_STATE = /^(BUSY|LOADING|MASTERDOWN) /;
+/** Why it begins with somebody else, but not with this user. */
+const REFUSAL = /^(NOAUTH|WRONGPASS|NOPERM) /;
 const UNHEEDED = { replied: releaseBytes, failed: releaseBytes };
 /** How often a read is sent again after its connection broke. */
 const READ_REPEATS = 1;
@@ -50,6 +52,8 @@ export interface LaneOptions {
   readonly lost?: (reason: string) => void;
   /** Whether reads may be sent again on a new connection. Not so on a tracked one, whose connection matters. */
   readonly repeatReads: boolean;
+  /** Whether it is a client's own user to the server, so that its client must hear why that is refused. */
+  readonly forClients?: boolean;
   /** Whether it lives for one connection only, whose state nothing may outlive: what it leaves behind fails. */
   readonly once?: boolean;
 }
@@ -376,7 +380,8 @@ export class Lane implements Carrier, Flushable {
     this.#waiting = [];
     this.#waitingBytes = 0;
     // A server that is up, but busy, says so to everybody in words that clients know.
-    const why = SERVER_STATE.test(reason) ? `-${reason}` : `${this.#address} (${reason})`;
+    const known = SERVER_STATE.test(reason) || (this.options.forClients === true && REFUSAL.test(reason));
+    const why = known ? `-${reason}` : `${this.#address} (${reason})`;
     for (const call of waiting) call.owner.failed(call, why, false);
     this.#drained();
     this.options.chunkDone();

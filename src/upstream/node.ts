@@ -1,11 +1,11 @@
 // One upstream server: its lanes, made when they are first needed, and its tracked connections.
 
 import type { Counters } from '../counters.ts';
-import { encodeRequest } from '../resp3/encode.ts';
+import { type Argument, encodeRequest } from '../resp3/encode.ts';
 import type { ServerTls } from '../resp3/socket.ts';
 import { Lane, type LaneOptions } from './lane.ts';
 import { PinPool } from './pin.ts';
-import { databaseOf, protocolOf, spaceOf } from './space.ts';
+import { databaseOf, identityOf, isOwn, protocolOf, spaceOf } from './space.ts';
 import { Tracker, type TrackerOptions } from './tracking.ts';
 
 const NAME = encodeRequest(['CLIENT', 'SETNAME', 'heatsink']);
@@ -36,10 +36,12 @@ export class UpstreamNode {
   /** Connections that belong to one client for a while. */
   readonly pins: PinPool;
   readonly #link: LinkOptions;
-  /** By space: see `spaceOf`. */
+  /** By space, those of heatsink's own user: see `spaceOf`. */
   readonly #lanes: (Lane[] | undefined)[] = [];
+  /** By space, those of other users. */
+  readonly #others = new Map<number, Lane[]>();
   /** By space: lanes for those who need not wait behind a call that takes long. */
-  readonly #detours: (Lane[] | undefined)[] = [];
+  readonly #detours = new Map<number, Lane[]>();
 
   constructor(host: string, port: number, link: LinkOptions) {
     this.host = host;
@@ -49,9 +51,9 @@ export class UpstreamNode {
     this.pins = new PinPool(this, (space) => this.#laneOptions(space));
   }
 
-  /** The lane of a client for its protocol and database; a client always gets the same one. */
+  /** The lane of a client of that space; a client always gets the same one. */
   lane(space: number, clientId: number): Lane {
-    const lanes = this.#lanes[space] ?? this.#makeLanes(space);
+    const lanes = (isOwn(space) ? this.#lanes[space] : this.#others.get(space)) ?? this.#makeLanes(space);
     return lanes.length === 1 ? lanes[0] : lanes[clientId % lanes.length];
   }
 
@@ -60,8 +62,8 @@ export class UpstreamNode {
    * nothing to gain from more: the last one is as good as any.
    */
   findDetour(space: number): number {
-    this.#detours[space] ??= [];
-    const lanes = this.#detours[space];
+    const lanes = this.#detours.get(space) ?? [];
+    this.#detours.set(space, lanes);
     const free = lanes.findIndex((lane) => !lane.stalled);
     if (free >= 0) return free;
     if (lanes.length < DETOURS_MAX) lanes.push(new Lane(this.#laneOptions(space)));
@@ -70,7 +72,7 @@ export class UpstreamNode {
 
   /** A lane beside the usual ones, for a client whose own is stalled. */
   detour(space: number, number: number): Lane {
-    return this.#detours[space]?.[number] ?? this.lane(space, 0);
+    return this.#detours.get(space)?.[number] ?? this.lane(space, 0);
   }
 
   /** Requests that were sent, or wait to be, and have no reply yet. */
@@ -107,43 +109,47 @@ export class UpstreamNode {
     for (const lane of this.#allLanes()) if (lane.pending > 0) lane.breakUp(reason);
   }
 
+  /** Closes what was opened for a space that nobody uses any more. */
+  forget(space: number): void {
+    for (const lane of [...(this.#others.get(space) ?? []), ...(this.#detours.get(space) ?? [])])
+      lane.close();
+    this.#others.delete(space);
+    this.#detours.delete(space);
+    this.tracker?.forget(space);
+    this.pins.forget(space);
+  }
+
   close(reason?: string): void {
     this.tracker?.close();
     for (const lane of this.#allLanes()) lane.close(reason);
   }
 
   #allLanes(): Lane[] {
-    const shared = [...this.#lanes, ...this.#detours].flatMap((lanes) => lanes ?? []);
+    const shared = [...this.#lanes, ...this.#others.values(), ...this.#detours.values()].flatMap(
+      (lanes) => lanes ?? [],
+    );
     return [...shared, ...this.pins.lanes];
   }
 
   #makeLanes(space: number): Lane[] {
     const options = this.#laneOptions(space);
     const lanes = Array.from({ length: this.#link.lanes }, () => new Lane(options));
-    this.#lanes[space] = lanes;
+    // The user of a forgotten space is not known any more: what still comes for it fails.
+    if (identityOf(space) === undefined) {
+      for (const lane of lanes) lane.close();
+      return lanes;
+    }
+    if (isOwn(space)) this.#lanes[space] = lanes;
+    else this.#others.set(space, lanes);
     // The first detour is opened ahead: a server that runs a long script lets nobody new into a database.
     const spare = new Lane(options);
     spare.connect();
-    this.#detours[space] = [spare];
+    this.#detours.set(space, [spare]);
     return lanes;
   }
 
   #laneOptions(space: number, more: readonly Buffer[] = []): LaneOptions {
-    const { username = 'default', password, tls, connectTimeout, counters, chunkDone } = this.#link;
-    const db = databaseOf(space);
-    const handshake: Buffer[] = [];
-    if (protocolOf(space) === 3) {
-      handshake.push(
-        encodeRequest(password === undefined ? ['HELLO', 3] : ['HELLO', 3, 'AUTH', username, password]),
-      );
-    } else if (password !== undefined) {
-      handshake.push(
-        encodeRequest(username === 'default' ? ['AUTH', password] : ['AUTH', username, password]),
-      );
-    }
-    if (db !== 0) handshake.push(encodeRequest(['SELECT', db]));
-    // With TLS 1.3 a server looks at our certificate after we hold the connection for made: only a reply is proof.
-    if (tls !== null && handshake.length === 0) handshake.push(PING);
+    const { tls, connectTimeout, counters, chunkDone } = this.#link;
     const { host, port } = this;
     return {
       host,
@@ -153,8 +159,34 @@ export class UpstreamNode {
       counters,
       chunkDone,
       introduction: NAME,
-      handshake: [...handshake, ...more],
+      handshake: [...opening(space, this.#link), ...more],
       repeatReads: true,
+      forClients: !isOwn(space),
     };
   }
+}
+
+/** What makes a new connection one of that space. `own`: heatsink's own user. */
+function opening(space: number, own: Pick<LinkOptions, 'username' | 'password' | 'tls'>): Buffer[] {
+  const requests: Buffer[] = [];
+  const login = loginOf(space, own);
+  if (protocolOf(space) === 3)
+    requests.push(encodeRequest(['HELLO', 3, ...(login ? ['AUTH', ...login] : [])]));
+  else if (login !== null) requests.push(encodeRequest(['AUTH', ...login]));
+  const db = databaseOf(space);
+  if (db !== 0) requests.push(encodeRequest(['SELECT', db]));
+  // With TLS 1.3 a server looks at our certificate after we hold the connection for made: only a reply is proof.
+  if (own.tls !== null && requests.length === 0) requests.push(PING);
+  return requests;
+}
+
+/** Name and password; null for a connection that does not log in. */
+function loginOf(space: number, own: Pick<LinkOptions, 'username' | 'password'>): Argument[] | null {
+  const identity = identityOf(space);
+  if (identity === undefined) return null;
+  const { username = 'default', password = null } = identity ?? own;
+  if (password === null) return null;
+  return identity === null
+    ? [username, password]
+    : [Buffer.from(username, 'latin1'), Buffer.from(password, 'latin1')];
 }

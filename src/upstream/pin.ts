@@ -105,6 +105,11 @@ export class PinPool {
     else pin.lane.close();
   }
 
+  /** Closes the connections of a space that nobody uses any more. */
+  forget(space: number): void {
+    for (const pin of [...this.#all]) if (pin.space === space) pin.lane.close();
+  }
+
   /** Every connection, in use or not. */
   get lanes(): Lane[] {
     return Array.from(this.#all, ({ lane }) => lane);

@@ -2,6 +2,7 @@
 
 import { type LinkOptions, UpstreamNode } from './node.ts';
 import { SLOTS, slotOf } from './slot.ts';
+import { forgetSpaces, type Identity } from './space.ts';
 
 const NOBODY = 0xffff;
 /** Why the calls fail that another node took over from theirs: unsent ones, and reads, may go there instead. */
@@ -87,6 +88,11 @@ export class Topology {
     const owners = Uint16Array.from(this.#owners);
     owners[slot] = owner;
     this.#change(owners, (other) => other === slot);
+  }
+
+  /** Closes what was opened for a user that nobody is any more. */
+  forget(identity: Identity): void {
+    for (const space of forgetSpaces(identity)) for (const node of this.#met) node.forget(space);
   }
 
   close(): void {
