@@ -15,6 +15,7 @@ const STEPS = [
   'admin',
   'proxy',
   'fanout',
+  'access',
   'commands',
   'hotkeys',
   'cache',

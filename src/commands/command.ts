@@ -47,6 +47,15 @@ export interface KeySpec {
   readonly channel: boolean;
 }
 
+/** Everybody may send it, only admins may, or nobody; see access/policy.ts. */
+export const ALLOWED = 0;
+export const ADMIN_ONLY = 1;
+export const DENIED = 2;
+export type Guard = typeof ALLOWED | typeof ADMIN_ONLY | typeof DENIED;
+
+/** The guard of a command by its name; `flagged`: the server calls it administrative. */
+export type GuardOf = (name: string, flagged: boolean) => Guard;
+
 export interface Command {
   /** Lower case; a subcommand is `config|get`. */
   readonly name: string;
@@ -66,6 +75,10 @@ export interface Command {
   readonly requestPolicy: RequestPolicy;
   readonly responsePolicy: ResponsePolicy;
   readonly route: Route;
+  /** The strictest that a request of it may meet; whoever sends one is looked at unless it is `ALLOWED`. */
+  readonly guard: Guard;
+  /** Whether the server calls it administrative. */
+  readonly flaggedAdmin: boolean;
   /** What it needs a connection of its own for, or null. */
   readonly state: State | null;
   /** Why it is not served; empty when it is. */

@@ -1,7 +1,7 @@
 // Reads one row of a server's COMMAND reply into a Command, and decides from it who answers the command.
 
 import { isDeterministicRead } from './cacheable.ts';
-import type { Command, KeySpec, RequestPolicy, ResponsePolicy, Route } from './command.ts';
+import type { Command, GuardOf, KeySpec, RequestPolicy, ResponsePolicy, Route } from './command.ts';
 import { isAnsweredLocally } from './local.ts';
 import { CORRECTED, CORRECTED_KEYS, OLD_KEYS, POLICIES, type Policies, rangeOfKeys } from './overlay.ts';
 import { refusalOf } from './refused.ts';
@@ -47,7 +47,7 @@ export function readRow(raw: unknown): Row {
 }
 
 /** The row as a Command. Every Command is made here, with its fields in one order, so that reads of it are fast. */
-export function toCommand(row: Row): Command {
+export function toCommand(row: Row, guardOf: GuardOf): Command {
   const { name, arity } = row;
   const { keySpecs, keysUnknown } = keysOf(row);
   const isRead = row.flags.includes('readonly');
@@ -56,11 +56,12 @@ export function toCommand(row: Row): Command {
   const policies = policiesOf(row);
   const refusal = refusalOf(name);
   const state = stateOf(name, blocking);
+  const flaggedAdmin = row.flags.includes('admin');
   return {
     name,
     arity,
     isRead,
-    isWrite: !isRead && (keyed || row.flags.includes('write')),
+    isWrite: !isRead && (keyed || row.flags.includes('write') || name === 'debug'),
     blocking,
     cacheable: isRead && isDeterministicRead(name),
     fixedKey: keysUnknown ? 0 : fixedKeyOf(keySpecs),
@@ -69,6 +70,8 @@ export function toCommand(row: Row): Command {
     requestPolicy: policies.request,
     responsePolicy: policies.response,
     route: routeOf(name, state, refusal),
+    guard: guardOf(name, flaggedAdmin),
+    flaggedAdmin,
     state,
     refusal: isAnsweredLocally(name) ? '' : refusal,
   };

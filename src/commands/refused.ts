@@ -1,12 +1,12 @@
-// What this version does not serve, and the words that say so. Everything here would read or change the state
-// of a connection that heatsink shares between clients, or lead a client past heatsink.
+// What this version cannot serve, and the words that say so. Everything here would read or change the state
+// of a connection that heatsink shares between clients, or lead a client past heatsink. What it could serve, but
+// should not to everybody, is a matter of policy: access/policy.ts.
 
 import type { Command } from './command.ts';
 
 const PAST_HEATSINK = 'heatsink follows the cluster itself, and its clients need not know of it';
 const NO_SUCH_CLIENT =
   'it is about connections of the upstream server, which heatsink shares between its clients';
-const AT_THE_SERVER = 'it is about one server process: send it to that server itself';
 
 const ROWS: readonly (readonly [reason: string, names: string])[] = [
   [
@@ -14,8 +14,7 @@ const ROWS: readonly (readonly [reason: string, names: string])[] = [
     'client|kill client|list client|no-evict client|no-touch client|pause client|reply client|unblock ' +
       'client|unpause script|debug',
   ],
-  [PAST_HEATSINK, 'cluster readonly readwrite asking restore-asking'],
-  [AT_THE_SERVER, 'shutdown debug replicaof slaveof failover migrate'],
+  [PAST_HEATSINK, 'cluster readonly readwrite asking'],
 ];
 
 /** Refused commands, by lower-case name, and why. */

@@ -1,7 +1,7 @@
 // The commands of the upstream, as it describes them itself, to be found by the bytes of a request.
 
 import type { RequestFrame } from '../resp3/request-frame.ts';
-import type { Command } from './command.ts';
+import { ALLOWED, type Command, type GuardOf } from './command.ts';
 import { CommandNames } from './command-names.ts';
 import { type Row, readRow, toCommand } from './describe.ts';
 import { LOCAL_ARITY } from './local.ts';
@@ -16,14 +16,19 @@ const SUBCOMMANDS_KNOWN = [...KNOWN].filter((name) => name.includes('|'));
 export class CommandTable {
   #names = new CommandNames();
   #byName = new Map<string, Command>();
+  readonly #guardOf: GuardOf;
+
+  private constructor(guardOf: GuardOf) {
+    this.#guardOf = guardOf;
+  }
 
   /**
    * The table from the reply of COMMAND, nested arrays as RESP2 gives them. Throws a TypeError when the reply
    * is not one. Commands that heatsink answers itself are in it even when the server does not know them.
    */
-  static from(reply: unknown): CommandTable {
+  static from(reply: unknown, guardOf: GuardOf = () => ALLOWED): CommandTable {
     if (!Array.isArray(reply) || reply.length === 0) throw new TypeError('the COMMAND reply is not a list');
-    const table = new CommandTable();
+    const table = new CommandTable(guardOf);
     const rows = reply.map(readRow);
     for (const row of rows) table.#add(row);
     for (const name of LOCAL) {
@@ -57,11 +62,11 @@ export class CommandTable {
   }
 
   #add(row: Row): void {
-    const command = toCommand(row);
+    const command = toCommand(row, this.#guardOf);
     const children = subcommandsOf(row);
     let names: CommandNames | null = null;
     for (const child of children) {
-      const sub = toCommand(child);
+      const sub = toCommand(child, this.#guardOf);
       names ??= new CommandNames();
       names.add(child.name.slice(child.name.indexOf('|') + 1), sub, null);
       this.#byName.set(sub.name, sub);

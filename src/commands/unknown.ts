@@ -1,6 +1,6 @@
 // Commands that are not in the table.
 
-import type { Command } from './command.ts';
+import { ALLOWED, type Command } from './command.ts';
 
 /** What heatsink assumes of a command that it knows nothing about. */
 export const UNKNOWN: Command = {
@@ -16,6 +16,8 @@ export const UNKNOWN: Command = {
   requestPolicy: 'none',
   responsePolicy: 'none',
   route: 'forward',
+  guard: ALLOWED,
+  flaggedAdmin: false,
   state: null,
   refusal: '',
 };
