@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { Command, CommanderError } from 'commander';
 import type { Logger } from 'pino';
+import { hashPassword } from './access/password.ts';
 import { addConfigFlags, readConfigFlags } from './config/flags.ts';
 import { formatHostPort } from './config/host-port.ts';
 import { ConfigError, loadConfig } from './config/load.ts';
@@ -42,6 +43,27 @@ program
     loadConfig({ flags: {}, env: {}, file });
     process.stdout.write(`${file}: ok\n`);
   });
+
+program
+  .command('hash-password')
+  .description('print the hash of the password on standard input, for users in the configuration')
+  .action(async () => {
+    if (process.stdin.isTTY) process.stderr.write('Password, then Enter: ');
+    const password = await firstLine(process.stdin);
+    if (password.length === 0) throw new Error('there is no password on standard input');
+    process.stdout.write(`${hashPassword(password)}\n`);
+  });
+
+/** The bytes up to the line end, or all of them when there is none. */
+async function firstLine(input: AsyncIterable<Buffer>): Promise<Buffer> {
+  let bytes = Buffer.alloc(0);
+  for await (const chunk of input) {
+    bytes = Buffer.concat([bytes, chunk]);
+    const end = bytes.indexOf(10);
+    if (end >= 0) return bytes.subarray(0, bytes[end - 1] === 13 ? end - 1 : end);
+  }
+  return bytes;
+}
 
 /** Serves until a signal asks to stop; ends the process itself. */
 async function run(config: Config, log: Logger): Promise<void> {

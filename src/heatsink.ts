@@ -3,6 +3,12 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Logger } from 'pino';
+import { Identities } from './access/identities.ts';
+import { type Login, UsersLogin } from './access/login.ts';
+import { Permit } from './access/permit.ts';
+import { Policy } from './access/policy.ts';
+import { UpstreamLogin } from './access/upstream-login.ts';
+import { Users } from './access/users.ts';
 import { startAdmin } from './admin/server.ts';
 import { createSource } from './admin/source.ts';
 import { Flights } from './cache/flights.ts';
@@ -19,6 +25,7 @@ import { doorsOf, renewCertificates, upstreamTls } from './config/tls.ts';
 import { parseUpstream, type Upstream } from './config/upstream-url.ts';
 import { createCounters } from './counters.ts';
 import { Detector } from './hotkeys/detector.ts';
+import { Admission } from './proxy/admission.ts';
 import { Answers } from './proxy/answers.ts';
 import { Blocking } from './proxy/blocking.ts';
 import { ExecCall } from './proxy/exec.ts';
@@ -67,6 +74,10 @@ const VERSION: string = JSON.parse(readFileSync(new URL('../package.json', impor
 
 /** Between two tries to reach an upstream that has not answered yet, in milliseconds. */
 const RETRY = 1000;
+/** Users of the upstream that are known at once, and how long one is kept that nobody is, in milliseconds. */
+const IDENTITIES_MAX = 1000;
+const IDENTITY_IDLE = 30_000;
+const IDENTITY_SWEEP = 5000;
 
 /** Starts the proxy; resolves when clients can connect, which waits for the upstream's first answer. */
 export async function startHeatsink(config: Config, { log }: { log: Logger }): Promise<Heatsink> {
@@ -136,7 +147,10 @@ async function start(config: Config, log: Logger, onClose: OnClose): Promise<Omi
   const admin = config.admin === null ? null : await startAdmin(source, config.admin, log);
   onClose(() => admin?.close());
   await untilAnswered(() => discovery.refresh(), log);
-  let table = await readTable(control);
+  const policy = new Policy(config.policy);
+  let table = await readTable(control, policy);
+  for (const rule of policy.unknown(table))
+    log.warn({ rule }, 'the policy names a command that the upstream does not have');
   const facts = await readFacts(control, kind === 'cluster');
 
   const flights = new Flights();
@@ -193,13 +207,15 @@ async function start(config: Config, log: Logger, onClose: OnClose): Promise<Omi
     scatter,
     own,
     wide,
+    admission: new Admission(new Permit(policy), counters),
+    login: makeLogin(config, topology, onClose),
     counters,
     facts,
     table: () => table,
     async askKeys(args, known) {
       const keys = await readKeys(control, args);
       // The server knows a command that the table does not: a module that was loaded since, or another server.
-      if (keys !== null && !known) table = await readTable(control).catch(() => table);
+      if (keys !== null && !known) table = await readTable(control, policy).catch(() => table);
       return keys;
     },
     maxPipeline: config.client.maxPipeline,
@@ -236,8 +252,20 @@ async function start(config: Config, log: Logger, onClose: OnClose): Promise<Omi
   };
 }
 
-async function readTable(control: Control): Promise<CommandTable> {
-  return CommandTable.from(await control.call('COMMAND'));
+async function readTable(control: Control, policy: Policy): Promise<CommandTable> {
+  return CommandTable.from(await control.call('COMMAND'), (name, flagged) => policy.guardOf(name, flagged));
+}
+
+function makeLogin(config: Config, topology: Topology, onClose: OnClose): Login {
+  if (config.auth === 'users') return new UsersLogin(new Users(config.users));
+  const identities = new Identities({
+    most: IDENTITIES_MAX,
+    idle: IDENTITY_IDLE,
+    close: (identity) => topology.forget(identity),
+  });
+  const timer = setInterval(() => identities.sweep(clock.tick()), IDENTITY_SWEEP).unref();
+  onClose(() => clearInterval(timer));
+  return new UpstreamLogin(topology, identities);
 }
 
 /**

@@ -29,12 +29,14 @@ interface Ended {
   stderr: string;
 }
 
-function heatsink(args: string[], env: NodeJS.ProcessEnv = {}): Promise<Ended> {
+function heatsink(args: string[], env: NodeJS.ProcessEnv = {}, input = ''): Promise<Ended> {
   const argv = [fileURLToPath(source('src/cli.ts')), ...args];
   return new Promise((resolve) => {
-    execFile(process.execPath, argv, { env: { ...process.env, ...env } }, (error, stdout, stderr) =>
+    const options = { env: { ...process.env, ...env } };
+    const child = execFile(process.execPath, argv, options, (error, stdout, stderr) =>
       resolve({ code: Number(error?.code ?? 0), stdout, stderr }),
     );
+    child.stdin?.end(input);
   });
 }
 
@@ -128,6 +130,16 @@ describe('check-config', () => {
     const { code, stderr } = await heatsink(['check-config', '/no/such.yaml']);
     expect(code).toBe(2);
     expect(stderr).toBe('heatsink: cannot read "/no/such.yaml": there is no such file\n');
+  });
+});
+
+describe('hash-password', () => {
+  test('prints what users in the configuration take, of the first line of its input', async () => {
+    for (const input of ['secret\n', 'secret', 'secret\r\nmore\n']) {
+      const { stdout } = await heatsink(['hash-password'], {}, input);
+      expect(stdout).toBe('#2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b\n');
+    }
+    expect(await heatsink(['hash-password'])).toMatchObject({ code: 1, stdout: '' });
   });
 });
 

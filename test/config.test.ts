@@ -43,6 +43,9 @@ describe('precedence', () => {
       shutdownTimeout: 5000,
       consistency: 'tracked',
       rules: [],
+      auth: 'users',
+      users: [],
+      policy: {},
       client: { maxPipeline: 1024 },
       nodes: {
         connectTimeout: 2000,
@@ -334,6 +337,57 @@ describe('messages', () => {
   });
 });
 
+describe('access', () => {
+  const hash = `#${'a'.repeat(64)}`;
+
+  test('users have what is not said at its default', () => {
+    const yaml = `users:\n  - { name: a, password: '${hash}' }\n  - { name: b, nopass: true, keys: 'b:*', admin: true }\n`;
+    const rest = { readOnly: false, admin: false };
+    expect(load({ yaml }).users).toEqual([
+      { name: 'a', passwords: [hash], nopass: false, keys: null, ...rest },
+      { name: 'b', passwords: [], nopass: true, keys: ['b:*'], ...rest, admin: true },
+    ]);
+  });
+
+  test.each([
+    ["{ name: a, password: 'hunter2' }", /password; accepted: a hash as `heatsink hash-password` prints it/],
+    [`\n      name: a\n      password: ${hash}`, /password; accepted: a hash .*, in quotes/],
+    ['{ name: a, password: [] }', /password; accepted: a hash/],
+    ['{ name: a }', /password; accepted: a hash .* or nopass: true instead/],
+    [`{ name: a, nopass: true, password: '${hash}' }`, /password; accepted: .* or nopass: true instead/],
+    ['{ name: a b, nopass: true }', /name; accepted: a name without spaces/],
+    ['{ nopass: true }', /name; accepted: a name without spaces/],
+    ['{ name: a, nopass: true, keys: [] }', /keys; accepted: a glob pattern for keys, or a list of them/],
+    ['{ name: a, nopass: true, readonly: true }', /has no key "readonly"/],
+    ['{ name: a, nopass: maybe }', /nopass; accepted: true or false/],
+    ['a', /users\[0\]; accepted: a mapping with name and password/],
+  ])('the user %s is refused', (user, reason) => {
+    const found = problems({ yaml: `users:\n  - ${user}\n` });
+    expect(found[0]).toMatch(reason);
+    expect(found.join('\n')).not.toContain('hunter2');
+  });
+
+  test('two users may not have one name, nor users go with auth: upstream', () => {
+    const user = '{ name: a, nopass: true }';
+    expect(problems({ yaml: `users: [${user}, ${user}]` })[0]).toMatch(
+      /users\[1\]\.name; accepted: a name that no other/,
+    );
+    expect(problems({ yaml: `users: [${user}]\nauth: upstream` })[0]).toMatch(/exclude each other/);
+  });
+
+  test('a policy has groups, commands and subcommands, in any case, and three levels', () => {
+    const yaml = "policy: { keyspace: deny, FLUSHALL: allow, 'Config|Set': admin }";
+    expect(load({ yaml }).policy).toEqual({ keyspace: 'deny', flushall: 'allow', 'config|set': 'admin' });
+    expect(problems({ yaml: 'policy: { keys: no }' })[0]).toMatch(
+      /policy\.keys; accepted: allow, admin or deny/,
+    );
+    expect(problems({ yaml: "policy: { 'config set': deny }" })[0]).toMatch(
+      /accepted: a group \(keyspace, admin, topology\)/,
+    );
+    expect(problems({ yaml: 'policy: [flushall]' })[0]).toMatch(/accepted: a mapping of /);
+  });
+});
+
 describe('files made from the schema', () => {
   test('config.example.yaml and docs/configuration.md are up to date (npm run docs)', () => {
     expect(projectFile('config.example.yaml')).toBe(exampleFile());
@@ -355,10 +409,12 @@ describe('files made from the schema', () => {
 
   test('the lines that the example file comments out are valid too', () => {
     const yaml = projectFile('config.example.yaml')
-      .replace(/^(upstream:|rules: \[\])\n/gm, '')
-      .replace(/^# ((upstream|rules):| {2}-)/gm, '$1');
+      .replace(/^(upstream:|rules: \[\]|users: \[\]|policy: \{\})\n/gm, '')
+      .replace(/^# ((upstream|rules|users|policy):| {2}\S)/gm, '$1');
     const config = load({ yaml });
     expect(config.upstream?.kind).toBe('cluster');
     expect(config.rules).toHaveLength(2);
+    expect(config.users.map(({ name }) => name)).toEqual(['default', 'app', 'ops']);
+    expect(config.policy).toEqual({ keyspace: 'admin', 'config|set': 'deny' });
   });
 });

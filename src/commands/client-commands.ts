@@ -45,7 +45,7 @@ export function clientInfo(_frame: RequestFrame, client: ClientState): Buffer {
     `id=${client.id} addr=${client.address} laddr=${client.localAddress} fd=-1 name=${client.name}`,
     `age=${seconds} idle=0 flags=N db=${client.db} sub=0 psub=0 ssub=0 multi=-1`,
     'qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=0 tot-mem=0',
-    `events=r cmd=client|info user=default redir=-1 resp=${client.protocol}`,
+    `events=r cmd=client|info user=${client.user} redir=-1 resp=${client.protocol}`,
     `lib-name=${client.libName} lib-ver=${client.libVer}\n`,
   ];
   return verbatim(client.protocol, fields.join(' '));

@@ -14,9 +14,18 @@ export interface ClientState {
   /** `host:port` of the client, and of the side that it connected to. */
   readonly address: string;
   readonly localAddress: string;
+  /** The user that it is, whether that is one of heatsink's own, and whether it has shown so or need not. */
+  readonly user: string;
+  readonly ownUser: boolean;
+  readonly authenticated: boolean;
+  /** Makes it that user; a null name is AUTH's form without one. Bytes are latin1. The error reply, or null. */
+  authenticate(name: string | null, password: string): Buffer | null;
   /** Set when the connection is to be closed after the reply. */
   closing: boolean;
-  /** Gives up all that the upstream keeps for this client alone: transaction, subscriptions, tracking, MONITOR. */
+  /**
+   * Gives up all that the upstream keeps for this client alone (transaction, subscriptions, tracking, MONITOR) and
+   * the user that it is.
+   */
   forget(): void;
   /** Milliseconds since 1970. */
   readonly createdAt: number;

@@ -20,9 +20,12 @@ import type { Command } from './command.ts';
 export type { ServerFacts } from '../upstream/describe.ts';
 export type { ClientState } from './client-state.ts';
 
-type Answer = (frame: RequestFrame, client: ClientState, facts: ServerFacts) => Buffer;
+type Answer = (frame: RequestFrame, client: ClientState, facts: ServerFacts) => Buffer | null;
 
-const WRONG_PASSWORD = errorReply('WRONGPASS invalid username-password pair or user is disabled.');
+const NOAUTH = errorReply(
+  'NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> <pass> option ' +
+    'can be used to authenticate the client and select the RESP protocol version at the same time',
+);
 const NOTHING = Buffer.alloc(0);
 
 const ANSWERS: ReadonlyMap<string, { readonly arity: number; readonly answer: Answer }> = new Map([
@@ -35,6 +38,7 @@ const ANSWERS: ReadonlyMap<string, { readonly arity: number; readonly answer: An
   ['client|getname', { arity: 2, answer: clientGetName }],
   ['client|setname', { arity: 3, answer: clientSetName }],
   ['client|setinfo', { arity: 4, answer: clientSetInfo }],
+  ['acl|whoami', { arity: 2, answer: aclWhoAmI }],
   ['client|info', { arity: 2, answer: clientInfo }],
   // The first words of an HTTP request, which a web page can make a browser send: Redis hangs up, too.
   ['post', { arity: -1, answer: hangUp }],
@@ -52,8 +56,8 @@ export function isAnsweredLocally(name: string): boolean {
 
 /**
  * The reply to a request about the client's own connection, after changing `client` accordingly; empty for a
- * connection that is to be closed without a word. Null when the upstream has the better answer: a wrong number
- * of arguments, which no server takes, so nothing there changes.
+ * connection that is to be closed without a word. Null when the upstream has the better answer: above all to a
+ * wrong number of arguments, which no server takes, so nothing there changes.
  */
 export function answerLocally(
   command: Command,
@@ -84,7 +88,8 @@ function hello(frame: RequestFrame, client: ClientState, facts: ServerFacts): Bu
   for (let i = 2; i < frame.argc; i++) {
     const more = frame.argc - 1 - i;
     if (more >= 2 && argumentIs(frame, i, 'auth')) {
-      if (argumentText(frame, i + 1) !== 'default') return WRONG_PASSWORD;
+      const refused = client.authenticate(argumentText(frame, i + 1), argumentText(frame, i + 2));
+      if (refused !== null) return refused;
       i += 2;
     } else if (more >= 1 && argumentIs(frame, i, 'setname')) {
       const refused = setName(client, argumentText(frame, ++i));
@@ -94,6 +99,7 @@ function hello(frame: RequestFrame, client: ClientState, facts: ServerFacts): Bu
       return errorReply(`ERR Syntax error in HELLO option '${argumentText(frame, i).split('\0')[0]}'`);
     }
   }
+  if (!client.authenticated) return NOAUTH;
   client.protocol = protocol;
   return mapReply(protocol, [
     ['server', bulkString('redis')],
@@ -107,18 +113,18 @@ function hello(frame: RequestFrame, client: ClientState, facts: ServerFacts): Bu
 }
 
 /**
- * AUTH [user] password, to a server that has only the user `default`, who needs no password.
+ * AUTH [user] password.
  * @see https://redis.io/docs/latest/commands/auth/
  */
-function auth(frame: RequestFrame): Buffer {
+function auth(frame: RequestFrame, client: ClientState): Buffer {
   if (frame.argc > 3) return errorReply('ERR syntax error');
-  if (frame.argc === 2) {
-    return errorReply(
-      'ERR AUTH <password> called without any password configured for the default user. ' +
-        'Are you sure your configuration is correct?',
-    );
-  }
-  return argumentText(frame, 1) === 'default' ? OK : WRONG_PASSWORD;
+  const name = frame.argc === 2 ? null : argumentText(frame, 1);
+  return client.authenticate(name, argumentText(frame, frame.argc - 1)) ?? OK;
+}
+
+/** ACL WHOAMI: of a user that the server does not know; of all others it knows best. */
+function aclWhoAmI(_frame: RequestFrame, client: ClientState): Buffer | null {
+  return client.ownUser ? bulkString(client.user) : null;
 }
 
 /** SELECT index. */

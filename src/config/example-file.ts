@@ -11,6 +11,11 @@ const HEAD = `# Every option of heatsink with its default. Copy what you change;
 const SAMPLES: Readonly<Record<string, string>> = {
   upstream: '# upstream: redis+cluster://10.0.0.1:6379,10.0.0.2:6379\n',
   'cluster.announce': '  # announce: redis.example.com:6380\n',
+  users:
+    '# users:\n#   - { name: default, nopass: true, readOnly: true }\n' +
+    "#   - { name: app, password: '#2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae', keys: ['app:*'] }\n" +
+    "#   - { name: ops, password: ['#fcde2b2edba56bf408601fb721fe9b5c338d10ee429ea04fae5511b68fbf8fb9'], admin: true }\n",
+  policy: "# policy:\n#   keyspace: admin\n#   'config|set': deny\n",
   rules:
     "# rules:\n#   - { match: 'session:*', consistency: coalesce }\n#   - { match: 'report:*', consistency: ttl }\n",
 };

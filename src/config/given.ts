@@ -27,7 +27,9 @@ function problem(option: Option, given: Given, issue: z.core.$ZodIssue): string 
     (value, key) => (value as Record<PropertyKey, unknown>)?.[key],
     given.raw,
   );
-  const refused = `${at}: ${show(found)} is not accepted`;
+  // A plaintext password must not get into a log.
+  const shown = issue.path.includes('password') && found !== undefined ? 'what is given' : show(found);
+  const refused = `${at}: ${shown} is not accepted`;
   // Parts of a list say themselves what they accept.
   if (issue.path.length > 0)
     return `${refused} for ${place(given.path, issue.path)}; accepted: ${issue.message}`;

@@ -50,6 +50,10 @@ export function loadConfig({ flags, env, file }: Sources): Config {
   const config = nest(values);
   const misfits = findMisfits(config).map(({ path, problem }) => `${sourceOf(path, sources)}: ${problem}`);
   if (misfits.length > 0) throw new ConfigError(misfits);
+  if (config.auth === 'upstream' && config.users.length > 0)
+    throw new ConfigError([
+      'users and auth: upstream exclude each other: either heatsink checks passwords or the upstream',
+    ]);
   return config;
 }
 

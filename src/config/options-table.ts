@@ -1,5 +1,6 @@
 // The options as a Markdown page, made from the schema so that it cannot fall behind it.
 
+import { GROUPS } from '../access/guarded.ts';
 import { describeDefault, envName, OPTION_ENTRIES, type Option } from './schema.ts';
 
 /** The text of docs/configuration.md. */
@@ -22,6 +23,40 @@ Every option can be given as a flag, in the environment and in a YAML file (\`--
 - In sizes, \`k\`, \`m\` and \`g\` are powers of 1000; \`kb\`, \`mb\`, \`gb\` and \`KiB\`, \`MiB\`, \`GiB\` powers of 1024.
 
 ${optionsTable()}
+## Users
+
+\`auth: users\` (the default) knows the users in \`users\`. A connection begins as the user \`default\` if that is listed
+with \`nopass: true\`; else it must say AUTH, or HELLO with AUTH, first. Without any users every client may come in, as
+with a Redis without password, and its commands run with the rights of the user in the upstream URL.
+
+| Key | Meaning |
+|---|---|
+| \`name\` | The name; \`AUTH password\` without a name means \`default\` |
+| \`password\` | The SHA-256 of a password as \`heatsink hash-password\` prints it, or a list of them |
+| \`nopass\` | \`true\`: any password will do |
+| \`keys\` | Glob patterns of the keys that the user may touch; all when left out |
+| \`readOnly\` | \`true\`: nothing that writes |
+| \`admin\` | \`true\`: also what the policy keeps for admins |
+
+A user with \`keys\` may not send what would show or change other keys (KEYS, SCAN, DBSIZE, FLUSHALL, MONITOR ...), nor
+scripts and functions, which could reach any key. Channels are open to every user: where the server publishes
+keyspace notifications, they tell all users the names of keys.
+
+\`auth: upstream\` hands AUTH and HELLO through to the upstream. What a client may do is then for the server's ACL to
+say: each of its users gets connections of its own, and nothing is shared or kept across users. What is kept for a
+user lives no longer than \`tier.maxStaleness\`, so that a right that the server takes away is gone as fast. The user in
+the upstream URL is heatsink's own, for topology, the table of commands and invalidations.
+
+## Policy
+
+Some commands are not for everybody. \`policy\` says \`allow\`, \`admin\` or \`deny\` for a group, a command, or a
+subcommand as \`config|set\`; the narrower rule wins. Admins are the users with \`admin: true\`; where there are no
+users, clients over loopback; with \`auth: upstream\` also those whom the server lets read its CONFIG. What a script
+does inside the server is not looked at.
+
+${policyTable()}
+Everything else is allowed, except that CONFIG GET shows passwords to admins only.
+
 ## Consistency
 
 What \`consistency\` and \`rules\` allow heatsink to do with a read of one key, besides forwarding it:
@@ -48,6 +83,14 @@ What \`consistency\` and \`rules\` allow heatsink to do with a read of one key, 
   sentinels get \`nodes.sentinelUsername\` and \`nodes.sentinelPassword\`. When no sentinel answers, the master that
   was known last is used.
 `;
+}
+
+function policyTable(): string {
+  const rows = Object.entries(GROUPS).map(([group, { level, doc, names }]) => {
+    const commands = names.map((name) => name.replace('|', ' ').toUpperCase()).join(', ');
+    return `| \`${group}\` | ${level} | ${doc} | ${commands} |`;
+  });
+  return `| Group | Default | Commands that | |\n|---|---|---|---|\n${rows.join('\n')}\n`;
 }
 
 /** A heading and a table of options for each group of the schema. */

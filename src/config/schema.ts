@@ -2,6 +2,7 @@
 // The one source of all of them: loader, help, environment names, docs and example file are made from this table.
 
 import type * as z from 'zod';
+import { policyMap, userList } from './access-types.ts';
 import {
   address,
   addressOrNone,
@@ -29,7 +30,7 @@ export interface Option {
   readonly argument: string;
   readonly type: z.ZodType;
   /** As a person would write it in the YAML file; null for none. */
-  readonly default: string | number | null | readonly [];
+  readonly default: string | number | null | readonly [] | Readonly<Record<string, never>>;
   /** Unit of the value, empty where it has none. */
   readonly unit: string;
   readonly doc: string;
@@ -252,6 +253,33 @@ export const OPTIONS = {
     unit: '',
     doc: 'Address that clients in cluster mode are told to connect to; without one, the one that they are connected to',
   },
+  auth: {
+    group: 'Access',
+    flag: 'auth',
+    argument: 'users|upstream',
+    type: choice('users', 'upstream'),
+    default: 'users',
+    unit: '',
+    doc: 'Who checks passwords: heatsink by its list of users, if there are any, or the upstream by its ACL',
+  },
+  users: {
+    group: 'Access',
+    flag: null,
+    argument: 'LIST',
+    type: userList,
+    default: [],
+    unit: '',
+    doc: 'Users of heatsink itself; without any, every client may come in',
+  },
+  policy: {
+    group: 'Access',
+    flag: null,
+    argument: 'MAP',
+    type: policyMap,
+    default: {},
+    unit: '',
+    doc: 'Who may send commands that are not for everybody: all (allow), admins (admin) or nobody (deny)',
+  },
   'hot.threshold': {
     group: 'Hot keys',
     flag: 'hot-threshold',
@@ -432,7 +460,7 @@ export function envName(flag: string): string {
 
 /** The option's default in words, with its unit. */
 export function describeDefault(option: Option): string {
-  if (option.default === null || Array.isArray(option.default)) return 'none';
+  if (typeof option.default === 'object') return 'none';
   // A size carries its unit in its suffix.
   return option.unit === '' || option.unit === 'bytes'
     ? `${option.default}`

@@ -66,7 +66,7 @@ export class OwnConnection {
     if (!pins.transaction?.open) return FORWARD;
     if (command.state === 'transaction' || command.name === 'quit' || command.name === 'reset')
       return FORWARD;
-    const reason = fits(command, frame) ? refusedInside(command) : null;
+    const reason = fits(command, frame) ? refusedInside(command, session) : null;
     if (reason === null) return this.#on.transactions.queue(session, frame, command);
     pins.transaction.aborted = true;
     return this.#reply(session, reason);
@@ -140,11 +140,11 @@ export class OwnConnection {
 const NOT_INSIDE: ReadonlySet<State> = new Set(['subscription', 'tracking', 'monitor', 'replication']);
 
 /** The error for a command that cannot be part of a transaction; null for one that can. */
-function refusedInside(command: Command): Buffer | null {
+function refusedInside(command: Command, { ownUser }: Session): Buffer | null {
   const { name, route, state } = command;
   if (state !== null && NOT_INSIDE.has(state))
     return errorReply('ERR Command not allowed inside a transaction');
-  if (route !== 'local' || name === 'select') return null;
+  if (route !== 'local' || name === 'select' || (name === 'acl|whoami' && !ownUser)) return null;
   const words = name.replace('|', ' ').toUpperCase();
   return errorReply(
     `ERR heatsink: ${words} is not served inside a transaction: it is about the client's connection`,

@@ -3,6 +3,7 @@
 //   frame      resp3/request-frame   its bytes are found                            (session.ts)
 //   tier       cache/tier            asked a moment ago and still valid?            -> reply
 //   classify   commands/table        which command; about the connection itself?    -> reply, or a clear refusal
+//              admission.ts          may this client send it?                       -> refusal
 //              own-connection.ts     does it need a connection of its own upstream? -> pinned
 //              wide.ts               does it need several nodes, or a reply that is completed? -> scattered
 //   keys       commands/keys         which keys
@@ -14,12 +15,13 @@
 //
 // `serve` returns false when the request must wait; the session then offers it again.
 
+import type { Login } from '../access/login.ts';
 import { flightHash } from '../cache/flights.ts';
 import type { Rules } from '../cache/rules.ts';
 import type { Tier } from '../cache/tier.ts';
 import { clock } from '../clock.ts';
 import { argument } from '../commands/argument.ts';
-import type { Command } from '../commands/command.ts';
+import { ALLOWED, type Command } from '../commands/command.ts';
 import { findKeys, fits, hashKeys, KeyPositions } from '../commands/keys.ts';
 import { answerLocally, type ServerFacts } from '../commands/local.ts';
 import { refuses } from '../commands/refused.ts';
@@ -34,6 +36,7 @@ import type { RequestFrame } from '../resp3/request-frame.ts';
 import type { Lane } from '../upstream/lane.ts';
 import { slotOf } from '../upstream/slot.ts';
 import type { Topology } from '../upstream/topology.ts';
+import type { Admission } from './admission.ts';
 import { type Answers, SLOT_UNSERVED } from './answers.ts';
 import { DONE, FORWARD, HOLD, type Outcome } from './outcome.ts';
 import type { OwnConnection } from './own-connection.ts';
@@ -59,6 +62,8 @@ export interface PipelineParts {
   readonly scatter: Scatter;
   readonly own: OwnConnection;
   readonly wide: Wide;
+  readonly admission: Admission;
+  readonly login: Login;
   readonly counters: Counters;
   readonly facts: ServerFacts;
   /** The upstream's commands; another object after they were read again. */
@@ -78,6 +83,7 @@ export class Pipeline implements Servant {
   /** May change at any time. */
   maxPipeline: number;
   readonly firstDb: number;
+  readonly login: Login;
   readonly #on: PipelineParts;
   readonly #keys = new KeyPositions();
   #touched: Session[] = [];
@@ -88,26 +94,15 @@ export class Pipeline implements Servant {
     this.answers = parts.answers;
     this.maxPipeline = parts.maxPipeline;
     this.firstDb = parts.firstDb;
+    this.login = parts.login;
   }
 
   /** Serves one request, or returns false if it must wait. */
   serve(session: Session, frame: RequestFrame): boolean {
-    const { tier, topology } = this.#on;
-    const { view, start, end } = frame;
-    if (tier.entries > 0 && end - start <= SHARED_MAX) {
-      const hash = hashBytes(view, start, end);
-      const entry = tier.find(hash, session.tierSpace, view, start, end);
-      if (entry !== null && tier.valid(entry, clock.ms)) {
-        entry.used = true;
-        entry.heat.now++;
-        entry.heat.hits++;
-        this.counters[C.hit]++;
-        session.reply(entry.reply);
-        return true;
-      }
-    }
+    const { topology } = this.#on;
+    if (this.#hit(session, frame, session.tierSpace)) return true;
     const command = this.#on.table().find(frame);
-    if (session.restricted || command === null || command.route !== 'forward') {
+    if (session.restricted || command === null || command.route !== 'forward' || command.guard !== ALLOWED) {
       const outcome = this.#special(session, frame, command);
       if (outcome !== FORWARD) return outcome === DONE;
       if (command === null) return this.#askKeys(session, frame, null);
@@ -148,6 +143,20 @@ export class Pipeline implements Servant {
       touched[i].dirty = false;
       touched[i].settle();
     }
+  }
+
+  /** Whether the request was answered from the tier, where it was asked before in that space. */
+  #hit(session: Session, { view, start, end }: RequestFrame, space: number): boolean {
+    const { tier } = this.#on;
+    if (tier.entries === 0 || end - start > SHARED_MAX) return false;
+    const entry = tier.find(hashBytes(view, start, end), space, view, start, end);
+    if (entry === null || !tier.valid(entry, clock.ms)) return false;
+    entry.used = true;
+    entry.heat.now++;
+    entry.heat.hits++;
+    this.counters[C.hit]++;
+    session.reply(entry.reply);
+    return true;
   }
 
   #oneKey(session: Session, frame: RequestFrame, command: Command, keyArgument: number): boolean {
@@ -285,9 +294,15 @@ export class Pipeline implements Servant {
 
   /** All that is not simply sent on: by whom it is asked, or what. `command` is null for an unknown one. */
   #special(session: Session, frame: RequestFrame, command: Command | null): Outcome {
+    const refused = this.#on.admission.serve(session, frame, command);
+    if (refused !== FORWARD) return refused;
     if (session.restricted) {
       const outcome = this.#on.own.guard(session, frame, command);
       if (outcome !== FORWARD) return outcome;
+      // Who may see some keys only may be served from the tier now that the keys are known to be among them.
+      if (session.pins === null && session.tierSpace !== session.space) {
+        if (this.#hit(session, frame, session.space)) return DONE;
+      }
     }
     switch (command?.route) {
       case 'local':
@@ -306,6 +321,7 @@ export class Pipeline implements Servant {
   /** A command that changes the connection is served when it is the only one, so that it changes no other. */
   #local(session: Session, frame: RequestFrame, command: Command): Outcome {
     if (session.pending > 0) return HOLD;
+    if (this.#on.login.asks(session, frame, command)) return HOLD;
     const reply = answerLocally(command, frame, session, this.#on.facts);
     if (reply === null) return FORWARD;
     this.counters[C.local]++;

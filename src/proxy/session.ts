@@ -1,10 +1,12 @@
 // One client connection: its bytes in, its replies out in the order of its requests, and when it must wait.
 
 import type { Socket } from 'node:net';
+import { isLoopback, type Login, type Visitor } from '../access/login.ts';
+import { limited, type Rights, readsAll } from '../access/rights.ts';
 import { clock } from '../clock.ts';
 import type { ClientState } from '../commands/local.ts';
 import { C, type Counters } from '../counters.ts';
-import { encodeRequest, errorReply, type Protocol } from '../resp3/encode.ts';
+import { type Argument, encodeRequest, errorReply, type Protocol } from '../resp3/encode.ts';
 import { Input } from '../resp3/input.ts';
 import { INCOMPLETE, INVALID, RequestFrame } from '../resp3/request-frame.ts';
 import type { CallOwner } from '../upstream/call.ts';
@@ -12,7 +14,7 @@ import type { Lane } from '../upstream/lane.ts';
 import type { UpstreamNode } from '../upstream/node.ts';
 import type { Pin } from '../upstream/pin.ts';
 import { sendQuietly } from '../upstream/quiet.ts';
-import { spaceOf } from '../upstream/space.ts';
+import { type Identity, spaceOf } from '../upstream/space.ts';
 import { sealAll } from '../upstream/turn.ts';
 import { Outbox } from './outbox.ts';
 import { type PinnedClient, Pins } from './pins.ts';
@@ -39,6 +41,7 @@ export interface Servant {
   /** Requests that one client may have unanswered. */
   readonly maxPipeline: number;
   readonly firstDb: number;
+  readonly login: Login;
   /** Serves one request; false when it must wait. */
   serve(session: Session, frame: RequestFrame): boolean;
   chunkBegun(): void;
@@ -46,11 +49,13 @@ export interface Servant {
   touched(session: Session): void;
 }
 
-export class Session implements ClientState, Asker, PinnedClient {
+export class Session implements ClientState, Asker, PinnedClient, Visitor {
   readonly id: number;
   readonly socket: Socket;
   readonly address: string;
   readonly localAddress: string;
+  /** Whether it came over loopback. */
+  readonly local: boolean;
   readonly createdAt = Date.now();
   name = '';
   libName = '';
@@ -85,6 +90,7 @@ export class Session implements ClientState, Asker, PinnedClient {
 
   #protocol: Protocol = 2;
   #db: number;
+  #rights: Rights;
   #space: number;
   #head: Request | null = null;
   #tail: Request | null = null;
@@ -106,11 +112,14 @@ export class Session implements ClientState, Asker, PinnedClient {
     this.id = id;
     this.address = `${accepted.remoteAddress}:${accepted.remotePort}`;
     this.localAddress = `${accepted.localAddress}:${accepted.localPort}`;
+    this.local = isLoopback(accepted.remoteAddress);
     this.#pipeline = pipeline;
     this.#outbox = new Outbox(pipeline.counters);
     this.#db = pipeline.firstDb;
-    this.#space = spaceOf(2, this.#db);
+    this.#rights = pipeline.login.enter(this.local);
+    this.#space = spaceOf(2, this.#db, this.#rights.identity);
     this.tierSpace = this.#space;
+    this.#limit();
     this.socket = adopt((size) => this.#read(size));
     this.socket.on('drain', () => this.settle());
     this.socket.on('end', () => {
@@ -128,7 +137,7 @@ export class Session implements ClientState, Asker, PinnedClient {
 
   set protocol(protocol: Protocol) {
     this.#protocol = protocol;
-    this.#moveTo(spaceOf(protocol, this.#db), ['HELLO', protocol]);
+    this.#moveTo(['HELLO', protocol]);
   }
 
   get db(): number {
@@ -137,7 +146,36 @@ export class Session implements ClientState, Asker, PinnedClient {
 
   set db(db: number) {
     this.#db = db;
-    this.#moveTo(spaceOf(this.#protocol, db), ['SELECT', db]);
+    this.#moveTo(['SELECT', db]);
+  }
+
+  /** What it may do, by who it is. */
+  get rights(): Rights {
+    return this.#rights;
+  }
+
+  set rights(rights: Rights) {
+    const { identity } = rights;
+    const same = identity === this.#rights.identity;
+    this.#rights = rights;
+    if (!same) this.#moveTo(['AUTH', ...credentials(identity)]);
+    this.#limit();
+  }
+
+  get user(): string {
+    return this.#rights.name;
+  }
+
+  get ownUser(): boolean {
+    return this.#rights.own;
+  }
+
+  get authenticated(): boolean {
+    return this.#rights.authenticated;
+  }
+
+  authenticate(name: string | null, password: string): Buffer | null {
+    return this.#pipeline.login.authenticate(this, name, password);
   }
 
   /** Clients of one space may share replies; see `spaceOf`. */
@@ -167,8 +205,7 @@ export class Session implements ClientState, Asker, PinnedClient {
   pin(): Pins {
     if (this.pins === null) {
       this.pins = new Pins(this);
-      this.restricted = true;
-      this.tierSpace = NO_SPACE;
+      this.#limit();
     }
     return this.pins;
   }
@@ -177,14 +214,15 @@ export class Session implements ClientState, Asker, PinnedClient {
   unpin(): void {
     this.pins?.release(true);
     this.pins = null;
-    this.restricted = false;
-    this.tierSpace = this.#space;
+    this.#limit();
   }
 
   forget(): void {
     this.pins?.release(false);
     this.unpin();
     this.replies = REPLY_ON;
+    this.#pipeline.login.leave(this);
+    this.rights = this.#pipeline.login.enter(this.local);
   }
 
   /** Its connection to that node, to which the invalidations of other clients are redirected from now on. */
@@ -284,6 +322,7 @@ export class Session implements ClientState, Asker, PinnedClient {
     this.#input.release();
     this.#frame.reset();
     this.pins?.release(false);
+    this.#pipeline.login.leave(this);
     for (let request = this.#head; request !== null; ) {
       const next = request.next;
       request.session = null;
@@ -299,13 +338,17 @@ export class Session implements ClientState, Asker, PinnedClient {
     else if (this.replies === REPLY_SKIP) this.replies = REPLY_ON;
   }
 
-  #moveTo(space: number, request: readonly (string | number)[]): void {
+  #limit(): void {
+    this.restricted = this.pins !== null || limited(this.#rights);
+    this.tierSpace = this.pins === null && readsAll(this.#rights) ? this.#space : NO_SPACE;
+  }
+
+  /** Its space has changed; its own connections get there by that request. */
+  #moveTo(request: readonly Argument[]): void {
+    const space = spaceOf(this.#protocol, this.#db, this.#rights.identity);
     this.#space = space;
-    if (this.pins === null) {
-      this.tierSpace = space;
-      return;
-    }
-    for (const pin of this.pins.all) {
+    this.#limit();
+    for (const pin of this.pins?.all ?? []) {
       if (pin.space !== space) sendQuietly(pin.lane, encodeRequest(request));
       pin.space = space;
     }
@@ -387,4 +430,9 @@ export class Session implements ClientState, Asker, PinnedClient {
     if (this.socket.writableLength > SLOW_CLIENT) this.#blocked = true;
     if ((this.closing || this.#ended) && this.pending === 0 && !this.held) this.socket.destroySoon();
   }
+}
+
+function credentials(identity: Identity | null): Argument[] {
+  const { username = '', password = null } = identity ?? {};
+  return [Buffer.from(username, 'latin1'), Buffer.from(password ?? '', 'latin1')];
 }

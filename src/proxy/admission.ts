@@ -1,0 +1,29 @@
+// Refuses what the client may not send, and fails its transaction with it, as a server does.
+
+import type { Permit } from '../access/permit.ts';
+import type { Command } from '../commands/command.ts';
+import { C, type Counters } from '../counters.ts';
+import type { RequestFrame } from '../resp3/request-frame.ts';
+import { DONE, FORWARD, type Outcome } from './outcome.ts';
+import type { Session } from './session.ts';
+
+export class Admission {
+  readonly #permit: Permit;
+  readonly #counters: Counters;
+
+  constructor(permit: Permit, counters: Counters) {
+    this.#permit = permit;
+    this.#counters = counters;
+  }
+
+  /** Looks at a request of a restricted client, or of a guarded command; null for a command that nobody knows. */
+  serve(session: Session, frame: RequestFrame, command: Command | null): Outcome {
+    const refusal = this.#permit.refusal(session.rights, frame, command);
+    if (refusal === null) return FORWARD;
+    this.#counters[C.refused]++;
+    const transaction = session.pins?.transaction;
+    if (transaction?.open) transaction.aborted = true;
+    session.reply(refusal);
+    return DONE;
+  }
+}
