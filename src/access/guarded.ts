@@ -19,20 +19,21 @@ export const GROUPS: Readonly<Record<string, Group>> = {
   },
   admin: {
     level: 'admin',
-    doc: 'administer the server or show what other clients do; also whatever else the server itself calls an administrative command',
+    doc: 'administer the server, show what other clients do or take all data out; also whatever else the server itself calls an administrative command',
     names: list(
       'config|set config|rewrite config|resetstat monitor debug save bgsave bgrewriteaof',
       'acl|setuser acl|deluser acl|getuser acl|list acl|users acl|load acl|save acl|log acl|dryrun',
       'module|load module|loadex module|unload slowlog|reset latency|reset memory|purge',
       'script|kill script|debug function|kill pfdebug pfselftest',
       'client|kill client|pause client|unpause client|unblock',
+      'replicaof slaveof sync psync replconf migrate restore-asking',
     ),
   },
   topology: {
     level: 'deny',
-    doc: 'move data and roles between servers, or end the server process',
+    doc: 'change a cluster behind the back of those who run it, or end the server process',
     names: list(
-      'shutdown replicaof slaveof failover sync psync replconf migrate restore-asking',
+      'shutdown failover',
       'cluster|addslots cluster|addslotsrange cluster|bumpepoch cluster|delslots cluster|delslotsrange',
       'cluster|failover cluster|flushslots cluster|forget cluster|meet cluster|replicate cluster|reset',
       'cluster|saveconfig cluster|set-config-epoch cluster|setslot cluster|migration',
