@@ -28,11 +28,15 @@ import { Detector } from './hotkeys/detector.ts';
 import { Admission } from './proxy/admission.ts';
 import { Answers } from './proxy/answers.ts';
 import { Blocking } from './proxy/blocking.ts';
+import { ClientPause } from './proxy/client-pause.ts';
+import { ClientUnblock } from './proxy/client-unblock.ts';
+import { Clients } from './proxy/clients.ts';
 import { ExecCall } from './proxy/exec.ts';
 import { Facade } from './proxy/facade.ts';
 import { Fills } from './proxy/fills.ts';
 import { Invalidation } from './proxy/invalidation.ts';
 import { listen } from './proxy/listener.ts';
+import { NoTouch } from './proxy/no-touch.ts';
 import { OwnConnection } from './proxy/own-connection.ts';
 import { Pipeline } from './proxy/pipeline.ts';
 import { Redirects } from './proxy/redirects.ts';
@@ -161,15 +165,29 @@ async function start(config: Config, log: Logger, onClose: OnClose): Promise<Omi
   const answers = new Answers({ tier, flights, detector, topology, redirects, fills, writes, counters });
   const tierOn = config.tier.enabled;
   const scatter = new Scatter(redirects, answers, counters);
-  const exec = new ExecCall({ redirects, answers, counters });
   const sessions = new Map<number, Session>();
+  const pause = new ClientPause({ sessions, topology, answers, counters });
+  const exec = new ExecCall({ redirects, answers, pause, counters });
   const own = new OwnConnection({
     topology,
     answers,
-    transactions: new Transactions({ topology, answers, exec, redirects, writes, facts, counters }),
+    transactions: new Transactions({ topology, answers, exec, pause, redirects, writes, facts, counters }),
     subscribing: new Subscribing({ topology, answers, counters }),
     blocking: new Blocking({ topology, answers, scatter, counters }),
     tracking: new Tracking({ topology, answers, counters, client: (id) => sessions.get(id) }),
+    clients: new Clients({
+      sessions,
+      pause,
+      unblock: new ClientUnblock({ sessions, topology, answers, counters }),
+      noTouch: new NoTouch({ topology, answers, counters }),
+      counters,
+      isUser: (name) =>
+        name === 'default' ||
+        config.users.some((user) => user.name === name) ||
+        [...sessions.values()].some((session) => session.user === name),
+      version: facts.version,
+    }),
+    pause,
     counters,
   });
   const tuned = { detector, tier, limits, log, shown: info, clients: () => pipeline, shutdown };
@@ -209,6 +227,7 @@ async function start(config: Config, log: Logger, onClose: OnClose): Promise<Omi
     wide,
     admission: new Admission(new Permit(policy), counters),
     login: makeLogin(config, topology, onClose),
+    pause,
     counters,
     facts,
     table: () => table,

@@ -118,10 +118,7 @@ describe('keys of several shards', () => {
 });
 
 describe('what is not served', () => {
-  const refused = [
-    ...['CLIENT LIST', 'CLIENT KILL TYPE normal', 'CLIENT PAUSE 9999', 'CLIENT UNBLOCK 1', 'FAILOVER'],
-    ...['SHUTDOWN NOSAVE'],
-  ];
+  const refused = [...['FAILOVER', 'SHUTDOWN NOSAVE']];
 
   it.each([2, 3] as const)(
     'is answered at once, and the connection stays in step, in RESP%i',

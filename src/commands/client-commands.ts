@@ -1,6 +1,6 @@
-// CLIENT ID, GETNAME, SETNAME, SETINFO and INFO: about the client's own connection, which is heatsink's.
+// CLIENT ID, GETNAME, SETNAME and SETINFO: about the client's own connection, which is heatsink's.
 
-import { bulkString, errorReply, integerReply, nullReply, OK, type Protocol } from '../resp3/encode.ts';
+import { bulkString, errorReply, integerReply, nullReply, OK } from '../resp3/encode.ts';
 import type { RequestFrame } from '../resp3/request-frame.ts';
 import { argumentIs, argumentText } from './argument.ts';
 import { type ClientState, isPlain, setName } from './client-state.ts';
@@ -33,26 +33,4 @@ export function clientSetInfo(frame: RequestFrame, client: ClientState): Buffer 
   if (isName) client.libName = value;
   else client.libVer = value;
   return OK;
-}
-
-/**
- * CLIENT INFO in Redis's fields and order. What only a Redis process has (descriptor, buffers) is -1 or 0.
- * @see https://redis.io/docs/latest/commands/client-list/
- */
-export function clientInfo(_frame: RequestFrame, client: ClientState): Buffer {
-  const seconds = Math.max(0, Math.floor((Date.now() - client.createdAt) / 1000));
-  const fields = [
-    `id=${client.id} addr=${client.address} laddr=${client.localAddress} fd=-1 name=${client.name}`,
-    `age=${seconds} idle=0 flags=N db=${client.db} sub=0 psub=0 ssub=0 multi=-1`,
-    'qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=0 tot-mem=0',
-    `events=r cmd=client|info user=${client.user} redir=-1 resp=${client.protocol}`,
-    `lib-name=${client.libName} lib-ver=${client.libVer}\n`,
-  ];
-  return verbatim(client.protocol, fields.join(' '));
-}
-
-/** A text: a verbatim string in RESP3, a bulk string in RESP2. */
-function verbatim(protocol: Protocol, text: string): Buffer {
-  if (protocol === 2) return bulkString(text);
-  return Buffer.from(`=${Buffer.byteLength(text) + 4}\r\ntxt:${text}\r\n`);
 }

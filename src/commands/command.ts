@@ -64,6 +64,8 @@ export interface Command {
   readonly isRead: boolean;
   /** It may change data: flagged so, or it has keys and is not flagged as a read (scripts and functions). */
   readonly isWrite: boolean;
+  /** It may send something to replicas, data or a message: what a pause of writes holds. */
+  readonly replicates: boolean;
   readonly blocking: boolean;
   /** Its raw reply may be given again until its one key changes. */
   readonly cacheable: boolean;

@@ -8,6 +8,9 @@ import { refusalOf } from './refused.ts';
 import { type State, stateOf } from './stateful.ts';
 import { isWide } from './wide.ts';
 
+/** Commands that may send something to replicas without the flag `write`; Redis 7 flags them for itself only. */
+const REPLICATING = new Set(['pfcount', 'publish', 'spublish', 'eval', 'evalsha', 'fcall']);
+
 /** One row of COMMAND; servers older than 7.0 give the first seven fields only, and then `subcommands` is null. */
 export interface Row {
   readonly name: string;
@@ -62,6 +65,7 @@ export function toCommand(row: Row, guardOf: GuardOf): Command {
     arity,
     isRead,
     isWrite: !isRead && (keyed || row.flags.includes('write') || name === 'debug'),
+    replicates: row.flags.includes('write') || REPLICATING.has(name),
     blocking,
     cacheable: isRead && isDeterministicRead(name),
     fixedKey: keysUnknown ? 0 : fixedKeyOf(keySpecs),
@@ -73,7 +77,7 @@ export function toCommand(row: Row, guardOf: GuardOf): Command {
     guard: guardOf(name, flaggedAdmin),
     flaggedAdmin,
     state,
-    refusal: isAnsweredLocally(name) ? '' : refusal,
+    refusal: isAnsweredLocally(name) || state !== null ? '' : refusal,
   };
 }
 

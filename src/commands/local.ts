@@ -13,7 +13,7 @@ import {
 import type { RequestFrame } from '../resp3/request-frame.ts';
 import type { ServerFacts } from '../upstream/describe.ts';
 import { argumentIs, argumentText } from './argument.ts';
-import { clientGetName, clientId, clientInfo, clientSetInfo, clientSetName } from './client-commands.ts';
+import { clientGetName, clientId, clientSetInfo, clientSetName } from './client-commands.ts';
 import { type ClientState, parseInteger, setName } from './client-state.ts';
 import type { Command } from './command.ts';
 
@@ -39,7 +39,6 @@ const ANSWERS: ReadonlyMap<string, { readonly arity: number; readonly answer: An
   ['client|setname', { arity: 3, answer: clientSetName }],
   ['client|setinfo', { arity: 4, answer: clientSetInfo }],
   ['acl|whoami', { arity: 2, answer: aclWhoAmI }],
-  ['client|info', { arity: 2, answer: clientInfo }],
   // The first words of an HTTP request, which a web page can make a browser send: Redis hangs up, too.
   ['post', { arity: -1, answer: hangUp }],
   ['host:', { arity: -1, answer: hangUp }],

@@ -4,18 +4,10 @@
 
 import type { Command } from './command.ts';
 
-const PAST_HEATSINK = 'heatsink follows the cluster itself, and its clients need not know of it';
 const NO_SUCH_CLIENT =
   'it is about connections of the upstream server, which heatsink shares between its clients';
 
-const ROWS: readonly (readonly [reason: string, names: string])[] = [
-  [
-    NO_SUCH_CLIENT,
-    'client|kill client|list client|no-evict client|no-touch client|pause client|reply client|unblock ' +
-      'client|unpause script|debug',
-  ],
-  [PAST_HEATSINK, 'cluster readonly readwrite asking'],
-];
+const ROWS: readonly (readonly [reason: string, names: string])[] = [[NO_SUCH_CLIENT, 'script|debug']];
 
 /** Refused commands, by lower-case name, and why. */
 export const REFUSED: ReadonlyMap<string, string> = new Map(

@@ -1,4 +1,5 @@
 // The commands for which the server keeps something per connection, or waits: they get a connection of their own.
+// And those about heatsink's own clients, which see what all connections wait for.
 
 export type State =
   | 'transaction'
@@ -6,6 +7,7 @@ export type State =
   | 'blocking'
   | 'wait'
   | 'tracking'
+  | 'client'
   | 'monitor'
   | 'replication';
 
@@ -14,12 +16,22 @@ const ROWS: readonly (readonly [State, string])[] = [
   ['subscription', 'subscribe psubscribe ssubscribe unsubscribe punsubscribe sunsubscribe'],
   ['wait', 'wait waitaof'],
   ['tracking', 'client|tracking client|caching client|trackinginfo client|getredir'],
+  [
+    'client',
+    'client|list client|info client|kill client|unblock client|reply client|no-evict client|no-touch ' +
+      'client|pause client|unpause',
+  ],
   ['monitor', 'monitor'],
   ['replication', 'sync psync replconf'],
 ];
 
 const STATES: ReadonlyMap<string, State> = new Map(
   ROWS.flatMap(([state, names]) => names.split(' ').map((name) => [name, state] as const)),
+);
+
+/** Subcommands among them, which servers older than 7.0 do not list. */
+export const STATEFUL_SUBCOMMANDS: readonly string[] = [...STATES.keys()].filter((name) =>
+  name.includes('|'),
 );
 
 /** What the command, by its lower-case name, needs its connection for; null for most. `blocking`: it may wait. */

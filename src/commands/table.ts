@@ -7,10 +7,17 @@ import { type Row, readRow, toCommand } from './describe.ts';
 import { LOCAL_ARITY } from './local.ts';
 import { OLD_SUBCOMMANDS } from './overlay.ts';
 import { REFUSED } from './refused.ts';
+import { STATEFUL_SUBCOMMANDS } from './stateful.ts';
 import { WIDE_SUBCOMMANDS } from './wide.ts';
 
 const LOCAL = [...LOCAL_ARITY.keys()];
-const KNOWN = new Set([...OLD_SUBCOMMANDS, ...WIDE_SUBCOMMANDS, ...LOCAL, ...REFUSED.keys()]);
+const KNOWN = new Set([
+  ...OLD_SUBCOMMANDS,
+  ...STATEFUL_SUBCOMMANDS,
+  ...WIDE_SUBCOMMANDS,
+  ...LOCAL,
+  ...REFUSED.keys(),
+]);
 const SUBCOMMANDS_KNOWN = [...KNOWN].filter((name) => name.includes('|'));
 
 export class CommandTable {

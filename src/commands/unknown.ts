@@ -8,6 +8,7 @@ export const UNKNOWN: Command = {
   arity: -1,
   isRead: false,
   isWrite: true,
+  replicates: true,
   blocking: false,
   cacheable: false,
   fixedKey: 0,

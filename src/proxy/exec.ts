@@ -9,6 +9,7 @@ import type { UpstreamNode } from '../upstream/node.ts';
 import { releaseBytes } from '../upstream/outgoing.ts';
 import { sendQuietly } from '../upstream/quiet.ts';
 import { type Answers, failure } from './answers.ts';
+import type { ClientPause } from './client-pause.ts';
 import { type Redirects, TRYAGAIN_HOPS, TRYAGAIN_PAUSE } from './redirects.ts';
 import type { Request } from './request.ts';
 import type { Session } from './session.ts';
@@ -24,6 +25,7 @@ const TOO_LONG = errorReply(
 export interface ExecOptions {
   readonly redirects: Redirects;
   readonly answers: Answers;
+  readonly pause: ClientPause;
   readonly counters: Counters;
 }
 
@@ -41,7 +43,7 @@ export class ExecCall {
 
   /** Who gets the reply to the EXEC of that transaction. */
   owner(session: Session, transaction: Transaction): CallOwner {
-    const { answers, counters } = this.#on;
+    const { answers, counters, pause } = this.#on;
     return {
       replied: (call, buf, start, end) => {
         if (buf[start] === TYPE.error) {
@@ -50,10 +52,12 @@ export class ExecCall {
         } else if (buf[start] === TYPE.array && transaction.select >= 0 && buf[start + 1] !== MINUS) {
           session.db = transaction.select;
         }
+        pause.executed(session, transaction, buf[start] === TYPE.array && buf[start + 1] !== MINUS);
         answers.settle(call as Request, buf, start, end);
       },
       failed: (call, reason, sent) => {
         counters[C.failed]++;
+        pause.executed(session, transaction, false);
         const bytes = failure(reason, sent);
         answers.settle(call as Request, bytes, 0, bytes.length);
       },
@@ -75,6 +79,7 @@ export class ExecCall {
     if (transaction.watching || transaction.commands === null) {
       // What was watched cannot be watched from here on: to its client it has changed.
       const bytes = transaction.watching ? NOTHING[session.protocol] : TOO_LONG;
+      this.#on.pause.executed(session, transaction, false);
       answers.settle(exec, bytes, 0, bytes.length);
       return true;
     }
@@ -89,6 +94,7 @@ export class ExecCall {
 
   #send(session: Session, transaction: Transaction, exec: Request, asking: boolean): void {
     if (exec.session === null) {
+      this.#on.pause.executed(session, transaction, false);
       const gone = failure('its client, which has gone', false);
       this.#on.answers.settle(exec, gone, 0, gone.length);
       return;

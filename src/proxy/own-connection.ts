@@ -1,6 +1,7 @@
 // Clients that have, or now need, upstream connections of their own: what each of their commands means in the state
 // that they are in.
 
+import { mayOnlyRead, RUNNING } from '../commands/client-pause.ts';
 import type { Command } from '../commands/command.ts';
 import { findKeys, fits, KeyPositions } from '../commands/keys.ts';
 import type { State } from '../commands/stateful.ts';
@@ -12,6 +13,8 @@ import { sendQuietly } from '../upstream/quiet.ts';
 import type { Topology } from '../upstream/topology.ts';
 import { type Answers, SLOT_UNSERVED } from './answers.ts';
 import { type Blocking, mayWait } from './blocking.ts';
+import type { ClientPause } from './client-pause.ts';
+import type { Clients } from './clients.ts';
 import { DONE, FORWARD, HOLD, type Outcome } from './outcome.ts';
 import { replicate } from './replication.ts';
 import { takeRequest } from './request.ts';
@@ -30,6 +33,8 @@ export interface OwnConnectionOptions {
   readonly subscribing: Subscribing;
   readonly blocking: Blocking;
   readonly tracking: Tracking;
+  readonly clients: Clients;
+  readonly pause: ClientPause;
   readonly counters: Counters;
 }
 
@@ -41,11 +46,19 @@ export class OwnConnection {
     this.#on = options;
   }
 
-  /** Looks at any request of a client that has pinned connections. */
+  /** Looks at any request of a client that has pinned connections, or while a pause holds something. */
   guard(session: Session, frame: RequestFrame, command: Command | null): Outcome {
     const { pins } = session;
+    if (pins?.blocked) return HOLD;
+    if (session.paused !== RUNNING) {
+      if (this.#on.pause.holds(session, frame, command)) return HOLD;
+      const unsure = command !== null && fits(command, frame) && mayOnlyRead(command, frame);
+      // The server knows whether it is paused, too, so nobody else may wait behind it.
+      if (unsure && !pins?.transaction?.open)
+        return session.pending > 0 ? HOLD : this.#keyed(session, frame, command);
+    }
     if (pins === null) return FORWARD;
-    if (pins.blocked) return HOLD;
+    if (!command?.name.startsWith('client|') && !pins.transaction?.open) pins.tracking?.nextCommand();
     if (pins.idle) {
       // What comes next goes another way, and must not overtake.
       if (session.pending > 0) return HOLD;
@@ -82,6 +95,8 @@ export class OwnConnection {
     switch (command.state) {
       case 'replication':
         return replicate(session, frame, this.#on.topology, this.#on.counters);
+      case 'client':
+        return this.#on.clients.serve(session, frame, command);
       case 'tracking':
         return this.#on.tracking.serve(session, frame, command.name);
       case 'monitor':
@@ -144,7 +159,8 @@ function refusedInside(command: Command, { ownUser }: Session): Buffer | null {
   const { name, route, state } = command;
   if (state !== null && NOT_INSIDE.has(state))
     return errorReply('ERR Command not allowed inside a transaction');
-  if (route !== 'local' || name === 'select' || (name === 'acl|whoami' && !ownUser)) return null;
+  const ownState = (route === 'local' && (name !== 'acl|whoami' || ownUser)) || state === 'client';
+  if (!ownState || name === 'select' || name === 'client|pause' || name === 'client|unpause') return null;
   const words = name.replace('|', ' ').toUpperCase();
   return errorReply(
     `ERR heatsink: ${words} is not served inside a transaction: it is about the client's connection`,

@@ -5,6 +5,7 @@ import { TYPE } from '../resp3/reply-frame.ts';
 import type { UpstreamNode } from '../upstream/node.ts';
 import type { Pin, PinHolder } from '../upstream/pin.ts';
 import { protocolOf } from '../upstream/space.ts';
+import type { Untouched } from './no-touch.ts';
 import type { Subscriptions } from './subscriptions.ts';
 import type { ClientTracking } from './tracking.ts';
 import type { Transaction } from './transaction.ts';
@@ -23,6 +24,8 @@ export class Pins implements PinHolder {
   transaction: Transaction | null = null;
   subscriptions: Subscriptions | null = null;
   tracking: ClientTracking | null = null;
+  /** Set while CLIENT NO-TOUCH is on. */
+  untouched: Untouched | null = null;
   /** Whether MONITOR runs on them. */
   monitoring = false;
   /** Whether a command that may block has no reply yet. */
@@ -45,6 +48,7 @@ export class Pins implements PinHolder {
       this.transaction === null &&
       this.subscriptions === null &&
       this.tracking === null &&
+      this.untouched === null &&
       !this.monitoring &&
       !this.blocked &&
       !this.opening &&
@@ -58,10 +62,9 @@ export class Pins implements PinHolder {
 
   /** The client's connection to that node, or null when it has none there. */
   to(node: UpstreamNode): Pin | null {
-    const pin = this.#pins.get(node);
-    if (pin !== undefined) return pin;
     // A client that caches must be told of all that it reads, wherever that is.
-    return this.tracking === null ? null : this.tracking.follow(this.need(node));
+    const everywhere = this.tracking !== null || this.untouched !== null;
+    return everywhere || this.#pins.has(node) ? this.need(node) : null;
   }
 
   /** The client's connection to that node, taken from the pool if it has none. */
@@ -71,6 +74,8 @@ export class Pins implements PinHolder {
       pin = node.pins.take(this.#client.space, this);
       this.#pins.set(node, pin);
     }
+    this.tracking?.follow(pin);
+    this.untouched?.follow(pin);
     return pin;
   }
 

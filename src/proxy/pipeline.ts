@@ -21,6 +21,7 @@ import type { Rules } from '../cache/rules.ts';
 import type { Tier } from '../cache/tier.ts';
 import { clock } from '../clock.ts';
 import { argument } from '../commands/argument.ts';
+import type { PauseMode } from '../commands/client-pause.ts';
 import { ALLOWED, type Command } from '../commands/command.ts';
 import { findKeys, fits, hashKeys, KeyPositions } from '../commands/keys.ts';
 import { answerLocally, type ServerFacts } from '../commands/local.ts';
@@ -38,6 +39,7 @@ import { slotOf } from '../upstream/slot.ts';
 import type { Topology } from '../upstream/topology.ts';
 import type { Admission } from './admission.ts';
 import { type Answers, SLOT_UNSERVED } from './answers.ts';
+import type { ClientPause } from './client-pause.ts';
 import { DONE, FORWARD, HOLD, type Outcome } from './outcome.ts';
 import type { OwnConnection } from './own-connection.ts';
 import { NO_WRITE, type Request, takeRequest, WRITES_ALL, WRITES_KEY, WRITES_KEYS } from './request.ts';
@@ -64,6 +66,7 @@ export interface PipelineParts {
   readonly wide: Wide;
   readonly admission: Admission;
   readonly login: Login;
+  readonly pause: ClientPause;
   readonly counters: Counters;
   readonly facts: ServerFacts;
   /** The upstream's commands; another object after they were read again. */
@@ -97,13 +100,21 @@ export class Pipeline implements Servant {
     this.login = parts.login;
   }
 
+  get paused(): PauseMode {
+    return this.#on.pause.mode;
+  }
+
   /** Serves one request, or returns false if it must wait. */
   serve(session: Session, frame: RequestFrame): boolean {
     const { topology } = this.#on;
     if (this.#hit(session, frame, session.tierSpace)) return true;
     const command = this.#on.table().find(frame);
+    const last = session.lastCommand;
+    session.lastCommand = command;
     if (session.restricted || command === null || command.route !== 'forward' || command.guard !== ALLOWED) {
       const outcome = this.#special(session, frame, command);
+      // What waits behind a command that blocks does not count yet.
+      if (outcome === HOLD && !session.postponed) session.lastCommand = last;
       if (outcome !== FORWARD) return outcome === DONE;
       if (command === null) return this.#askKeys(session, frame, null);
     }

@@ -4,6 +4,8 @@ import type { Socket } from 'node:net';
 import { isLoopback, type Login, type Visitor } from '../access/login.ts';
 import { limited, type Rights, readsAll } from '../access/rights.ts';
 import { clock } from '../clock.ts';
+import { PAUSED, type PauseMode, RUNNING } from '../commands/client-pause.ts';
+import type { Command } from '../commands/command.ts';
 import type { ClientState } from '../commands/local.ts';
 import { C, type Counters } from '../counters.ts';
 import { type Argument, encodeRequest, errorReply, type Protocol } from '../resp3/encode.ts';
@@ -42,6 +44,8 @@ export interface Servant {
   readonly maxPipeline: number;
   readonly firstDb: number;
   readonly login: Login;
+  /** What a pause holds now. */
+  readonly paused: PauseMode;
   /** Serves one request; false when it must wait. */
   serve(session: Session, frame: RequestFrame): boolean;
   chunkBegun(): void;
@@ -88,6 +92,15 @@ export class Session implements ClientState, Asker, PinnedClient, Visitor {
   tierSpace: number;
   replies: typeof REPLY_ON | typeof REPLY_OFF | typeof REPLY_SKIP = REPLY_ON;
 
+  noEvict = false;
+  /** Whether a pause holds the request at the front. */
+  postponed = false;
+  /** The last command that was looked up, for CLIENT LIST: not one that the tier answered. */
+  lastCommand: Command | null = null;
+  /** When it last sent something, by `clock.ms`. */
+  lastAt = clock.ms;
+
+  #paused: PauseMode = RUNNING;
   #protocol: Protocol = 2;
   #db: number;
   #rights: Rights;
@@ -119,7 +132,7 @@ export class Session implements ClientState, Asker, PinnedClient, Visitor {
     this.#rights = pipeline.login.enter(this.local);
     this.#space = spaceOf(2, this.#db, this.#rights.identity);
     this.tierSpace = this.#space;
-    this.#limit();
+    this.paused = pipeline.paused;
     this.socket = adopt((size) => this.#read(size));
     this.socket.on('drain', () => this.settle());
     this.socket.on('end', () => {
@@ -129,6 +142,16 @@ export class Session implements ClientState, Asker, PinnedClient, Visitor {
       else this.settle();
     });
     this.socket.on('error', () => {});
+  }
+
+  /** What a pause holds now. */
+  get paused(): PauseMode {
+    return this.#paused;
+  }
+
+  set paused(mode: PauseMode) {
+    this.#paused = mode;
+    this.#limit();
   }
 
   get protocol(): Protocol {
@@ -185,7 +208,17 @@ export class Session implements ClientState, Asker, PinnedClient, Visitor {
 
   /** Whether what it waits for may take any time: a blocking command, a stream. */
   get waits(): boolean {
-    return this.tunnel !== null || this.pins?.blocked === true;
+    return this.tunnel !== null || this.postponed || this.pins?.blocked === true;
+  }
+
+  /** Bytes that wait to be served. */
+  get unread(): number {
+    return this.#input.kept;
+  }
+
+  /** The oldest request without a reply. */
+  get waiting(): object | null {
+    return this.#head;
   }
 
   /** Where its commands for that node go: its own connection there, or a lane that it shares. */
@@ -243,6 +276,12 @@ export class Session implements ClientState, Asker, PinnedClient, Visitor {
   push(buf: Buffer, start: number, end: number): void {
     this.#outbox.add(this.socket, buf, start, end);
     if (!this.dirty) this.#pipeline.touched(this);
+  }
+
+  /** Ends the connection at once. */
+  kill(): void {
+    this.closing = true;
+    this.socket.destroy();
   }
 
   hangUp(): void {
@@ -339,8 +378,9 @@ export class Session implements ClientState, Asker, PinnedClient, Visitor {
   }
 
   #limit(): void {
-    this.restricted = this.pins !== null || limited(this.#rights);
-    this.tierSpace = this.pins === null && readsAll(this.#rights) ? this.#space : NO_SPACE;
+    this.restricted = this.pins !== null || this.#paused !== RUNNING || limited(this.#rights);
+    const mayHit = this.pins === null && this.#paused !== PAUSED && readsAll(this.#rights);
+    this.tierSpace = mayHit ? this.#space : NO_SPACE;
   }
 
   /** Its space has changed; its own connections get there by that request. */
@@ -374,7 +414,7 @@ export class Session implements ClientState, Asker, PinnedClient, Visitor {
 
   #read(size: number): void {
     this.#pipeline.counters[C.bytesIn] += size;
-    clock.tick();
+    this.lastAt = clock.tick();
     if (this.closing || this.closed || !this.#input.take(size)) return;
     if (!this.held) {
       this.#serve();

@@ -14,7 +14,7 @@ import type { Pin } from '../upstream/pin.ts';
 import type { Topology } from '../upstream/topology.ts';
 import { type Answers, failure } from './answers.ts';
 import { type Request, takeRequest } from './request.ts';
-import type { Session } from './session.ts';
+import { REPLY_ON, type Session } from './session.ts';
 
 /** The words that begin a confirmation, by the kind of subscription. */
 const CONFIRMATIONS = new Map<string, 'channels' | 'patterns' | 'shards'>([
@@ -115,7 +115,10 @@ export class Subscribing {
       }
       subscriptions.expected = 0;
       if (subscriptions.count === 0) session.unsubscribed();
-      answers.settle(request, buf, start, end);
+      // Confirmations are no replies: CLIENT REPLY does not keep them back.
+      const silent = session.replies !== REPLY_ON && buf[start] !== TYPE.error;
+      if (silent) session.push(buf, start, end);
+      answers.settle(request, buf, silent ? end : start, end);
     };
     return {
       replied: (call, buf, start, end) => {

@@ -3,6 +3,7 @@
 // https://redis.io/docs/latest/develop/reference/client-side-caching/
 
 import { argument, argumentIs, argumentText } from '../commands/argument.ts';
+import { parseInteger } from '../commands/client-state.ts';
 import { C, type Counters } from '../counters.ts';
 import { encodeRequest, errorReply, OK } from '../resp3/encode.ts';
 import { TYPE } from '../resp3/reply-frame.ts';
@@ -21,35 +22,67 @@ const CLUSTER_REDIRECT = errorReply(
   'ERR heatsink: on a cluster CLIENT TRACKING cannot redirect to another client; use RESP3',
 );
 const UNTRACK = encodeRequest(['CLIENT', 'TRACKING', 'OFF']);
-const CACHING_YES = encodeRequest(['CLIENT', 'CACHING', 'YES']);
+const YES_WITHOUT_OPTIN = errorReply(
+  'ERR CLIENT CACHING YES is only valid when tracking is enabled in OPTIN mode.',
+);
+const NO_WITHOUT_OPTOUT = errorReply(
+  'ERR CLIENT CACHING NO is only valid when tracking is enabled in OPTOUT mode.',
+);
+
+/** What one client asked for with CLIENT TRACKING ON. */
+interface TrackingOrder {
+  /** What each of its connections is told, with the ids of the server. */
+  readonly request: Buffer;
+  /** The client to which its invalidations go, by heatsink's id and the server's; 0 and empty for itself. */
+  readonly redirect: number;
+  readonly serverRedirect: string;
+  readonly broadcast: boolean;
+  readonly optIn: boolean;
+  readonly optOut: boolean;
+}
 
 /** How one client is tracked. */
 export class ClientTracking {
-  /** What each of its connections is told, with the ids of the server. */
-  readonly #request: Buffer;
-  readonly #tracked = new WeakSet<Pin>();
-  /** The client to which its invalidations go, by heatsink's id and the server's; 0 for itself. */
-  readonly redirect: number;
-  readonly serverRedirect: string;
+  readonly order: TrackingOrder;
+  /** What each of its connections is told: a later order adds prefixes to an earlier one. */
+  readonly #requests: readonly Buffer[];
+  readonly #told = new WeakSet<Pin>();
+  /** CLIENT CACHING for its next command, and whether that has begun. */
+  #caching: Buffer | null = null;
+  #cachingUsed = false;
 
-  constructor(request: Buffer, redirect: number, serverRedirect: string) {
-    this.#request = request;
-    this.redirect = redirect;
-    this.serverRedirect = serverRedirect;
+  constructor(order: TrackingOrder, earlier: ClientTracking | null) {
+    this.order = order;
+    this.#requests =
+      order.broadcast && earlier !== null ? [...earlier.#requests, order.request] : [order.request];
   }
 
-  /** Has the server track that connection, unless it does already. */
-  follow(pin: Pin): Pin {
-    if (!this.#tracked.has(pin)) {
-      this.#tracked.add(pin);
-      sendQuietly(pin.lane, this.#request);
+  /** Has the server track what comes next on that connection. */
+  follow(pin: Pin): void {
+    if (!this.#told.has(pin)) {
+      this.#told.add(pin);
+      for (const request of this.#requests) sendQuietly(pin.lane, request);
     }
-    return pin;
+    if (this.#caching !== null) {
+      sendQuietly(pin.lane, this.#caching);
+      this.#cachingUsed = true;
+    }
   }
 
   /** That connection is tracked already. */
   followed(pin: Pin): void {
-    this.#tracked.add(pin);
+    this.#told.add(pin);
+  }
+
+  /** Its next command is preceded by that request wherever it goes. */
+  cacheNext(request: Buffer): void {
+    this.#caching = request;
+    this.#cachingUsed = false;
+  }
+
+  /** A command of the client is about to be served. */
+  nextCommand(): void {
+    if (this.#cachingUsed) this.#caching = null;
   }
 }
 
@@ -74,11 +107,10 @@ export class Tracking {
     const tracking = session.pins?.tracking ?? null;
     if (name === 'client|tracking') return this.#track(session, frame, tracking);
     if (tracking === null) return FORWARD;
-    const node = this.#home(session);
-    if (name === 'client|caching' && this.#on.topology.cluster) return this.#caching(session, frame);
-    const from = tracking.serverRedirect;
-    const to = String(tracking.redirect);
-    this.#send(session, frame.buf.subarray(frame.start, frame.end), node, (reply) =>
+    if (name === 'client|caching' && this.#on.topology.cluster)
+      return this.#caching(session, frame, tracking);
+    const { serverRedirect: from, redirect: to } = tracking.order;
+    this.#send(session, frame.buf.subarray(frame.start, frame.end), this.#home(session), (reply) =>
       from === ''
         ? reply
         : Buffer.from(reply.toString('latin1').replace(`:${from}\r\n`, `:${to}\r\n`), 'latin1'),
@@ -87,51 +119,68 @@ export class Tracking {
   }
 
   #track(session: Session, frame: RequestFrame, tracking: ClientTracking | null): Outcome {
-    const on = frame.argc > 2 && argumentIs(frame, 2, 'on');
+    const on = argumentIs(frame, 2, 'on');
     if (!on && tracking === null) return FORWARD;
-    const { topology, client } = this.#on;
-    let request: Buffer = Buffer.from(frame.buf.subarray(frame.start, frame.end));
-    let redirect = 0;
-    let serverRedirect = '';
-    const at = on ? redirectAt(frame) : 0;
-    if (at > 0) {
-      if (topology.cluster) return this.#reply(session, CLUSTER_REDIRECT);
-      redirect = Number(argumentText(frame, at));
-      const target = client(redirect);
-      if (target === undefined) return this.#reply(session, NO_TARGET);
-      const pin =
-        target === session ? session.pin().need(topology.nodes[0]) : target.redirectedTo(topology.nodes[0]);
-      if (pin.lane.state !== 'closed' && pin.serverId === '') {
-        pin.onServerId(() => session.release());
-        return HOLD;
-      }
-      serverRedirect = pin.serverId;
-      const args = Array.from({ length: frame.argc }, (_, i) => Buffer.from(argument(frame, i)));
-      args[at] = Buffer.from(serverRedirect);
-      request = encodeRequest(args);
-    }
+    const order = on ? this.#orderOf(session, frame) : null;
+    if (order === HOLD) return HOLD;
+    if (Buffer.isBuffer(order)) return this.#reply(session, order);
+    const { topology } = this.#on;
     const pins = session.pin();
     const node = this.#home(session);
-    this.#send(session, request, node, (reply) => {
+    this.#send(session, order?.request ?? frame.buf.subarray(frame.start, frame.end), node, (reply) => {
       if (reply[0] === TYPE.error) return reply;
-      if (!on) {
+      if (order === null) {
         for (const pin of pins.all) sendQuietly(pin.lane, UNTRACK);
         pins.tracking = null;
         return reply;
       }
-      pins.tracking = new ClientTracking(request, redirect, serverRedirect);
-      pins.tracking.followed(pins.need(node));
+      const begun = new ClientTracking(order, tracking);
+      begun.followed(pins.need(node));
+      pins.tracking = begun;
       // Broadcasts come from every node, read from or not.
-      for (const other of topology.nodes) pins.to(other);
+      for (const other of topology.nodes) pins.need(other);
       return reply;
     });
     return DONE;
   }
 
-  /** On a cluster it is known only with the next command which connection it is for: all of them are told. */
-  #caching(session: Session, frame: RequestFrame): Outcome {
-    if (frame.argc !== 3 || !argumentIs(frame, 2, 'yes')) return FORWARD;
-    for (const pin of session.pin().all) sendQuietly(pin.lane, CACHING_YES);
+  /** What a CLIENT TRACKING ON orders; the error reply; or HOLD until the server has told an id. */
+  #orderOf(session: Session, frame: RequestFrame): TrackingOrder | Buffer | typeof HOLD {
+    const { topology, client } = this.#on;
+    const at = wordAt(frame, 'redirect') + 1;
+    const id = at > 1 && at < frame.argc ? parseInteger(argumentText(frame, at)) : null;
+    const order = {
+      request: Buffer.from(frame.buf.subarray(frame.start, frame.end)),
+      redirect: 0,
+      serverRedirect: '',
+      broadcast: wordAt(frame, 'bcast') > 0,
+      optIn: wordAt(frame, 'optin') > 0,
+      optOut: wordAt(frame, 'optout') > 0,
+    };
+    // What is no id is for the server to refuse.
+    if (id === null) return order;
+    if (topology.cluster) return CLUSTER_REDIRECT;
+    const target = client(Number(id));
+    if (target === undefined) return NO_TARGET;
+    const [node] = topology.nodes;
+    const pin = target === session ? session.pin().need(node) : target.redirectedTo(node);
+    if (pin.lane.state !== 'closed' && pin.serverId === '') {
+      pin.onServerId(() => session.release());
+      return HOLD;
+    }
+    const args = Array.from({ length: frame.argc }, (_, i) => Buffer.from(argument(frame, i)));
+    args[at] = Buffer.from(pin.serverId);
+    return { ...order, request: encodeRequest(args), redirect: target.id, serverRedirect: pin.serverId };
+  }
+
+  /** On a cluster it is known only with the next command which connections it is for. */
+  #caching(session: Session, frame: RequestFrame, tracking: ClientTracking): Outcome {
+    const { optIn, optOut } = tracking.order;
+    const yes = argumentIs(frame, 2, 'yes');
+    if (!yes && !argumentIs(frame, 2, 'no')) return FORWARD;
+    if (yes && !optIn) return this.#reply(session, YES_WITHOUT_OPTIN);
+    if (!yes && !optOut) return this.#reply(session, NO_WITHOUT_OPTOUT);
+    tracking.cacheNext(Buffer.from(frame.buf.subarray(frame.start, frame.end)));
     return this.#reply(session, OK);
   }
 
@@ -167,8 +216,11 @@ export class Tracking {
   }
 }
 
-/** The argument that is the id behind REDIRECT; 0 when there is none. */
-function redirectAt(frame: RequestFrame): number {
-  for (let i = 3; i + 1 < frame.argc; i++) if (argumentIs(frame, i, 'redirect')) return i + 1;
+/** The option of CLIENT TRACKING that is this lower-case word, and not the value of another; 0 when there is none. */
+function wordAt(frame: RequestFrame, word: string): number {
+  for (let i = 3; i < frame.argc; i++) {
+    if (argumentIs(frame, i, word)) return i;
+    if (argumentIs(frame, i, 'prefix') || argumentIs(frame, i, 'redirect')) i++;
+  }
   return 0;
 }

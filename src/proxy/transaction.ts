@@ -1,5 +1,6 @@
 // What heatsink knows of one client's transaction, from its first WATCH or from MULTI on.
 
+import type { PauseMode, PauseOrder } from '../commands/client-pause.ts';
 import type { CallOwner } from '../upstream/call.ts';
 import type { UpstreamNode } from '../upstream/node.ts';
 import type { Pin } from '../upstream/pin.ts';
@@ -7,6 +8,13 @@ import type { Redirection } from './redirects.ts';
 
 /** A transaction whose commands take more bytes is not repeated when its slot moves. */
 const KEPT_MAX = 1024 * 1024;
+
+/** What a transaction that is being executed will pause. */
+export interface PauseClaim {
+  readonly mode: PauseMode;
+  /** Whether all that was sent before it is answered. */
+  quiet: boolean;
+}
 
 export class Transaction {
   /** Whether MULTI was answered; else keys are only watched. */
@@ -31,6 +39,14 @@ export class Transaction {
   /** What EXEC will write: these keys, or any. */
   readonly written: number[] = [];
   writesAll = false;
+  /** Whether a pause of writes holds its EXEC. */
+  replicates = false;
+  /** What it says itself of pauses, in order; null for their end. */
+  readonly pauses: (PauseOrder | null)[] = [];
+  claim: PauseClaim | null = null;
+  /** Its commands and their bytes. */
+  count = 0;
+  bytes = 0;
   /** Its commands, in a cluster: the first wait for their node, all for a slot that moves. Null when too long. */
   commands: Buffer[] | null = [];
 

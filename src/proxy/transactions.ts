@@ -3,6 +3,7 @@
 // https://redis.io/docs/latest/develop/interact/transactions/
 
 import { argumentText } from '../commands/argument.ts';
+import { mayOnlyRead } from '../commands/client-pause.ts';
 import { parseInteger } from '../commands/client-state.ts';
 import type { Command } from '../commands/command.ts';
 import { findKeys, fits, hashKeys, KeyPositions } from '../commands/keys.ts';
@@ -16,6 +17,7 @@ import { sendQuietly } from '../upstream/quiet.ts';
 import { slotOf } from '../upstream/slot.ts';
 import type { Topology } from '../upstream/topology.ts';
 import { type Answers, failure, SLOT_UNSERVED } from './answers.ts';
+import type { ClientPause } from './client-pause.ts';
 import type { ExecCall } from './exec.ts';
 import { DONE, FORWARD, HOLD, type Outcome } from './outcome.ts';
 import type { Redirects } from './redirects.ts';
@@ -41,6 +43,7 @@ export interface TransactionsOptions {
   readonly topology: Topology;
   readonly answers: Answers;
   readonly exec: ExecCall;
+  readonly pause: ClientPause;
   readonly redirects: Redirects;
   readonly facts: ServerFacts;
   readonly writes: Writes;
@@ -95,6 +98,12 @@ export class Transactions {
       if (count > 0) hashKeys(frame, keys, transaction.written);
       else transaction.writesAll = true;
     }
+    transaction.count++;
+    transaction.bytes += end - start;
+    if (command !== null) {
+      if (command.state === 'client') this.#on.pause.queued(transaction, frame, command);
+      transaction.replicates ||= command.replicates && !mayOnlyRead(command, frame);
+    }
     if (command?.name === 'select') {
       const db = parseInteger(argumentText(frame, 1));
       if (db !== null && db >= 0n && db < this.#on.facts.databases) transaction.select = Number(db);
@@ -124,7 +133,10 @@ export class Transactions {
           answers.settle(call as Request, QUEUED, 0, QUEUED.length);
           return;
         }
-        if (buf[start] === TYPE.error) counters[C.failed]++;
+        if (buf[start] === TYPE.error) {
+          counters[C.failed]++;
+          transaction.count--;
+        }
         answers.settle(call as Request, buf, start, end);
       },
       failed(call, reason, sent) {
@@ -181,6 +193,7 @@ export class Transactions {
       return this.#reply(session, EMPTY);
     }
     transaction.node ??= topology.nodes[session.id % topology.nodes.length];
+    if (!this.#on.pause.prepared(session, transaction)) return HOLD;
     this.#begin(session, transaction);
     const request = takeRequest(this.#on.exec.owner(session, transaction));
     request.space = session.space;

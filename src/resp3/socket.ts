@@ -117,6 +117,11 @@ export function readByEvents(socket: Socket, onBytes: OnBytes): Socket {
   return socket.resume();
 }
 
+/** The file descriptor of a connected socket, or -1 where the system has none. */
+export function descriptorOf(socket: Socket): number {
+  return (socket as unknown as { _handle: { fd?: number } | null })._handle?.fd ?? -1;
+}
+
 function intoReadArea(onBytes: OnBytes): OnReadOpts {
   return {
     buffer: READ_AREA,

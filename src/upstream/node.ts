@@ -75,6 +75,11 @@ export class UpstreamNode {
     return this.#detours.get(space)?.[number] ?? this.lane(space, 0);
   }
 
+  /** Shared lanes on which something is under way. */
+  busyLanes(): Lane[] {
+    return this.#sharedLanes().filter((lane) => lane.pending > 0 || lane.state === 'connecting');
+  }
+
   /** Requests that were sent, or wait to be, and have no reply yet. */
   get pending(): number {
     let sum = 0;
@@ -124,11 +129,14 @@ export class UpstreamNode {
     for (const lane of this.#allLanes()) lane.close(reason);
   }
 
-  #allLanes(): Lane[] {
-    const shared = [...this.#lanes, ...this.#others.values(), ...this.#detours.values()].flatMap(
+  #sharedLanes(): Lane[] {
+    return [...this.#lanes, ...this.#others.values(), ...this.#detours.values()].flatMap(
       (lanes) => lanes ?? [],
     );
-    return [...shared, ...this.pins.lanes];
+  }
+
+  #allLanes(): Lane[] {
+    return [...this.#sharedLanes(), ...this.pins.lanes];
   }
 
   #makeLanes(space: number): Lane[] {
