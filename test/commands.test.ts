@@ -3,6 +3,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { findKeys, KeyPositions } from '../src/commands/keys.ts';
 import { CommandTable } from '../src/commands/table.ts';
+import { WIDE_ARITY } from '../src/commands/wide.ts';
 import type { Argument } from '../src/resp3/encode.ts';
 import { frameOf, frameOfBytes } from './support/raw-redis.ts';
 import { type RedisProcess, startRedis } from './support/redis.ts';
@@ -140,6 +141,14 @@ describe('the table', () => {
     for (const name of `${names} script|exists script|kill config|set info slowlog|get scan`.split(' ')) {
       const same = name === 'scan' ? 'special special' : of(name);
       expect(`${name}: ${of(name, oldTable())}`).toBe(`${name}: ${same}`);
+    }
+  });
+
+  test('knows of an older server how many arguments the subcommands take that heatsink completes', () => {
+    const old = oldTable();
+    for (const [name, arity] of WIDE_ARITY) {
+      expect([name, old.named(name)?.arity, old.named(name)?.route]).toEqual([name, arity, 'wide']);
+      expect([name, table.named(name)?.arity ?? arity]).toEqual([name, arity]);
     }
   });
 

@@ -8,13 +8,14 @@ import { LOCAL_ARITY } from './local.ts';
 import { OLD_SUBCOMMANDS } from './overlay.ts';
 import { REFUSED } from './refused.ts';
 import { STATEFUL_SUBCOMMANDS } from './stateful.ts';
-import { WIDE_SUBCOMMANDS } from './wide.ts';
+import { WIDE_ARITY } from './wide.ts';
 
 const LOCAL = [...LOCAL_ARITY.keys()];
+const ARITY = new Map([...WIDE_ARITY, ...LOCAL_ARITY]);
 const KNOWN = new Set([
   ...OLD_SUBCOMMANDS,
   ...STATEFUL_SUBCOMMANDS,
-  ...WIDE_SUBCOMMANDS,
+  ...WIDE_ARITY.keys(),
   ...LOCAL,
   ...REFUSED.keys(),
 ]);
@@ -93,7 +94,7 @@ function subcommandsOf(row: Row): Row[] {
   const missing = (old ? SUBCOMMANDS_KNOWN : LOCAL).filter(
     (name) => name.startsWith(`${row.name}|`) && !listed.some((sub) => sub.name === name),
   );
-  return [...listed, ...missing.map((name) => ({ ...row, name, arity: LOCAL_ARITY.get(name) ?? row.arity }))];
+  return [...listed, ...missing.map((name) => ({ ...row, name, arity: ARITY.get(name) ?? row.arity }))];
 }
 
 function ownRow(name: string): Row {

@@ -1,21 +1,28 @@
 // Commands that are more than one request to one node, or whose reply heatsink completes: proxy/wide.ts serves
 // them. In front of a single server most of them pass through.
 
-const ROWS: readonly string[] = [
-  'scan randomkey slowlog|get',
-  'info config|get config|set',
-  'eval eval_ro evalsha evalsha_ro script|load script|exists script|flush',
-  'readonly readwrite asking',
-  // What changes a cluster is not here: that is refused.
-  'cluster cluster|help cluster|slots cluster|shards cluster|nodes cluster|info cluster|keyslot cluster|myid',
-  'cluster|myshardid cluster|links cluster|replicas cluster|slaves cluster|count-failure-reports',
-  'cluster|countkeysinslot cluster|getkeysinslot cluster|saveconfig cluster|bumpepoch',
+const COMMANDS = 'scan randomkey info eval eval_ro evalsha evalsha_ro readonly readwrite asking cluster';
+
+/**
+ * Subcommands by their numbers of arguments, as COMMAND gives those: a server older than 7.0 does not. What changes
+ * a cluster is not among them: that is refused.
+ */
+const SUBCOMMANDS: readonly (readonly [arity: number, names: string])[] = [
+  [-4, 'config|set'],
+  [-3, 'config|get script|exists'],
+  [-2, 'slowlog|get script|flush'],
+  [2, 'cluster|help cluster|slots cluster|shards cluster|nodes cluster|info cluster|myid cluster|myshardid'],
+  [2, 'cluster|links cluster|saveconfig cluster|bumpepoch'],
+  [3, 'script|load cluster|keyslot cluster|countkeysinslot'],
+  [3, 'cluster|replicas cluster|slaves cluster|count-failure-reports'],
+  [4, 'cluster|getkeysinslot'],
 ];
 
-const WIDE: ReadonlySet<string> = new Set(ROWS.flatMap((names) => names.split(' ')));
+export const WIDE_ARITY: ReadonlyMap<string, number> = new Map(
+  SUBCOMMANDS.flatMap(([arity, names]) => names.split(' ').map((name) => [name, arity] as const)),
+);
 
-/** The subcommands among them: those that an older server's container does not list. */
-export const WIDE_SUBCOMMANDS: readonly string[] = [...WIDE].filter((name) => name.includes('|'));
+const WIDE: ReadonlySet<string> = new Set([...COMMANDS.split(' '), ...WIDE_ARITY.keys()]);
 
 /** Whether the command, by its lower-case name, is one of them. */
 export function isWide(name: string): boolean {
