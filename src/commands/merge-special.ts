@@ -89,8 +89,9 @@ function latencyHistogram(replies: readonly Buffer[]): Buffer {
   );
 }
 
-/** Texts for people, one behind the other. */
+/** Texts for people, one behind the other; once, where all say the same. */
 function texts(replies: readonly Buffer[]): Buffer {
+  if (replies.every((reply) => reply.equals(replies[0]))) return replies[0];
   const all = replies.map((reply, i) => `# Shard ${i + 1} of ${replies.length}\n${textOf(reply)}`).join('\n');
   // As the shards give it: a bulk or a verbatim string.
   const [sign, format] = replies[0][0] === 0x3d ? ['=', 'txt:'] : ['$', ''];
