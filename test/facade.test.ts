@@ -165,11 +165,11 @@ describe('CLUSTER', () => {
       'FLUSHSLOTS',
       'RESET',
       'FAILOVER',
+      'SAVECONFIG',
+      'BUMPEPOCH',
     ]) {
-      expect(await client.say('CLUSTER', ...change.split(' '))).toMatch(/^-ERR heatsink: CLUSTER /);
+      expect(await client.say('CLUSTER', ...change.split(' '))).toMatch(/^-NOPERM heatsink: CLUSTER /);
     }
-    expect(await client.say('CLUSTER', 'SAVECONFIG')).toBe('+OK');
-    expect(await client.say('CLUSTER', 'BUMPEPOCH')).toBe('+STILL 1');
   });
 
   it('announces the configured address, by which the id stays the same', async () => {
