@@ -1,7 +1,12 @@
 // heatsink's own options by CONFIG GET and SET, beside those of the server behind it.
 
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { itemsOf, textOf } from '../src/commands/elements.ts';
+import { type Appliers, liveOptions } from '../src/config/live.ts';
+import { loadConfig } from '../src/config/load.ts';
 import { OPTION_ENTRIES } from '../src/config/schema.ts';
 import { type RunningProxy, startProxy } from './support/heatsink.ts';
 import { type RedisProcess, startRedis, waitFor } from './support/redis.ts';
@@ -50,6 +55,25 @@ describe('CONFIG GET', () => {
     expect((await get('heatsink.upstream')).get('heatsink.upstream')).toBe(
       `redis://:***@127.0.0.1:${redis.port}/3`,
     );
+  });
+
+  it('never shows what options hold that passwords are made of', () => {
+    const hash = `#${'ab'.repeat(32)}`;
+    const file = join(mkdtempSync(join(tmpdir(), 'heatsink-')), 'config.yaml');
+    writeFileSync(
+      file,
+      `users:\n  - { name: bob, password: '${hash}' }\nnodes:\n  sentinelPassword: s3cret\n`,
+    );
+    const upstream = 'redis+sentinel://me:s3cret@10.0.0.1/main';
+    const config = loadConfig({ flags: { upstream }, env: {}, file });
+    rmSync(dirname(file), { recursive: true });
+    const options = liveOptions(config, {} as Appliers);
+    const shown = options.names.map((name) => options.get(name)).join('\n');
+    expect(shown).toContain('redis+sentinel://me:***@10.0.0.1:26379/main');
+    expect(shown).toContain('"name":"bob"');
+    expect(shown).not.toMatch(/abab|s3cret/);
+    const named = OPTION_ENTRIES.filter(([path]) => /password|secret/i.test(path));
+    expect(named.map(([, { secret }]) => secret)).toEqual(named.map(() => true));
   });
 
   it('takes glob patterns in either case, and several of them', async () => {

@@ -35,7 +35,8 @@ export function liveOptions(config: Config, appliers: Appliers): LiveOptions {
   const values = new Map(OPTION_ENTRIES.map(([path]) => [path, valueIn(config, path)]));
 
   function shown(name: OptionPath): string {
-    return isSecret(name) ? SECRET : show(values.get(name));
+    const text = show(values.get(name));
+    return isSecret(name) && text !== '' ? SECRET : text;
   }
 
   function read(name: OptionPath, raw: string): { value: unknown } | { reason: string } {
@@ -81,5 +82,5 @@ function show(value: unknown): string {
   if (typeof value !== 'object') return `${value}`;
   if ('nodes' in value) return formatUpstream(value as Upstream);
   if ('host' in value && 'port' in value) return formatHostPort(value as HostPort);
-  return JSON.stringify(value, (key, inner) => (/pass|secret/i.test(key) ? SECRET : inner));
+  return JSON.stringify(value, (key, inner) => (/password|secret/i.test(key) ? SECRET : inner));
 }

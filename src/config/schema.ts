@@ -234,6 +234,7 @@ export const OPTIONS = {
     default: null,
     unit: '',
     doc: 'Password for the sentinels',
+    secret: true,
   },
   'cluster.facade': {
     group: 'Cluster mode',
