@@ -88,6 +88,21 @@ it('a moving slot lets a command on keys of both sides wait until they are toget
   expect(await redirects('tryagain')).toBeGreaterThan(0);
 });
 
+it('a transaction does nothing when the slot of what it watches has moved since', async () => {
+  const [client, other] = [await fresh(), wireTo(proxy)];
+  expect(await client.say('WATCH', '{watched}a')).toBe('+OK');
+  const move = await beginSlotMove(cluster, '{watched}');
+  await move.finish();
+  // From this reply heatsink knows.
+  expect(await other.say('SET', '{watched}b', 'x')).toBe('+OK');
+  expect(await client.say('WATCH', '{watched}c')).toBe('+OK');
+  client.sendAll([['MULTI'], ['SET', '{watched}a', '1'], ['EXEC'], ['GET', '{watched}a']]);
+  const replies = (await client.replies(4)).map((reply) => reply.toString().slice(0, -2));
+  expect(replies).toEqual(['+OK', '+QUEUED', '*-1', '$-1']);
+  client.sendAll([['WATCH', '{watched}a'], ['MULTI'], ['SET', '{watched}a', '1'], ['EXEC']]);
+  expect((await client.replies(4))[3].toString()).toBe('*1\r\n+OK\r\n');
+});
+
 it('a moving slot does not leave a missing key behind that was kept as missing', async () => {
   const client = await fresh();
   const hits = async () => (await proxy.metrics()).sum('heatsink_requests_total', { outcome: 'tier_hit' });

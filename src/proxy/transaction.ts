@@ -24,6 +24,8 @@ export class Transaction {
   /** Who gets the replies to its commands; null until MULTI. */
   owner: CallOwner | null = null;
   watching = false;
+  /** The topology generation under which keys were watched first. */
+  generation = 0;
   /** Heatsink refused a command of it, or its connection broke: EXEC must fail. */
   aborted = false;
   /** The connection on which keys were watched broke: they may have changed since. */

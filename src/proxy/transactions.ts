@@ -166,10 +166,15 @@ export class Transactions {
     const at = this.#keys.at[0] * 2;
     const node = this.#on.topology.ownerOf(buf, start + frame.args[at], start + frame.args[at + 1]);
     if (node === null) return this.#reply(session, SLOT_UNSERVED);
-    if (transaction?.watching && transaction.node !== node) return this.#reply(session, CROSSSLOT);
+    if (transaction?.watching && transaction.node !== node) {
+      if (!this.#hasMoved(transaction)) return this.#reply(session, CROSSSLOT);
+      transaction.unwatched = true;
+      return this.#reply(session, OK);
+    }
     const pins = session.pin();
     pins.transaction ??= new Transaction();
     pins.transaction.watching = true;
+    pins.transaction.generation = this.#on.topology.generation;
     pins.transaction.node = node;
     pins.transaction.pin ??= pins.need(node);
     const request = takeRequest(this.#on.answers);
@@ -240,10 +245,19 @@ export class Transactions {
     const slot = slotOf(buf, start + args[at], start + args[at + 1]);
     if (transaction.slot >= 0) return transaction.slot === slot;
     const owner = this.#on.topology.slotOwner(slot) ?? this.#on.topology.nodes[0];
-    if (transaction.node !== null && transaction.node !== owner) return false;
+    if (transaction.node !== null && transaction.node !== owner) {
+      if (!this.#hasMoved(transaction)) return false;
+      transaction.unwatched = true;
+    } else {
+      transaction.node = owner;
+    }
     transaction.slot = slot;
-    transaction.node = owner;
     return true;
+  }
+
+  /** Whether slots may lie elsewhere than when keys were watched: those can be watched no more, so EXEC does nothing. */
+  #hasMoved({ watching, generation }: Transaction): boolean {
+    return watching && generation !== this.#on.topology.generation;
   }
 
   #begin(session: Session, transaction: Transaction): void {
