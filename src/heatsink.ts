@@ -58,6 +58,7 @@ import { watchHealth } from './upstream/health.ts';
 import type { UpstreamNode } from './upstream/node.ts';
 import { keyInSlots, slotOf } from './upstream/slot.ts';
 import { Topology } from './upstream/topology.ts';
+import { watchNodes } from './upstream/watch-nodes.ts';
 
 export interface Heatsink {
   /** `host:port` where clients connect. */
@@ -108,7 +109,8 @@ async function start(config: Config, log: Logger, onClose: OnClose): Promise<Omi
   const control = new Control({ ...nodeLink, seeds: master === undefined ? nodes : [] });
   onClose(() => control.close());
   const chunkDone = () => pipeline?.chunkDone();
-  const link = { ...identity, db, connectTimeout, lanes, counters, chunkDone };
+  const lost = (node: UpstreamNode) => nodeWatch.lost(node);
+  const link = { ...identity, db, connectTimeout, lanes, counters, chunkDone, lost };
   const topology = new Topology(kind === 'cluster', link);
   onClose(() => topology.close());
   const failed = (error: Error) => log.warn({ reason: error.message }, 'the topology could not be read');
@@ -122,6 +124,8 @@ async function start(config: Config, log: Logger, onClose: OnClose): Promise<Omi
           switched: ({ host, port }) => log.info({ host, port }, 'the sentinels name a new master'),
         });
   onClose(() => discovery.close());
+  const nodeWatch = watchNodes(topology, discovery);
+  onClose(() => nodeWatch.close());
 
   const versions = new Versions();
   const limits = { ...config.tier };

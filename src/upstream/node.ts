@@ -26,6 +26,8 @@ export interface LinkOptions {
   readonly lanes: number;
   readonly counters: Counters;
   readonly chunkDone: () => void;
+  /** A connection to that node broke, or could not be made. */
+  readonly lost: (node: UpstreamNode) => void;
 }
 
 export class UpstreamNode {
@@ -99,7 +101,15 @@ export class UpstreamNode {
       counters,
       space: spaceOf(3, db),
       makeLane: (space, extra, handshake) =>
-        new Lane({ ...this.#laneOptions(space, handshake), ...extra, repeatReads: false }),
+        new Lane({
+          ...this.#laneOptions(space, handshake),
+          ...extra,
+          lost: (reason) => {
+            extra.lost?.(reason);
+            this.#link.lost(this);
+          },
+          repeatReads: false,
+        }),
     });
   }
 
@@ -170,6 +180,7 @@ export class UpstreamNode {
       handshake: [...opening(space, this.#link), ...more],
       repeatReads: true,
       forClients: !isOwn(space),
+      lost: () => this.#link.lost(this),
     };
   }
 }

@@ -102,7 +102,7 @@ export class PinPool {
     pin.holder = null;
     const full = this.#idle.filter(({ space }) => space === pin.space).length >= IDLE_MAX;
     if (clean && !full && pin.lane.state === 'up' && pin.lane.pending === 0) this.#idle.push(pin);
-    else pin.lane.close();
+    else this.#close(pin);
   }
 
   /** Closes the connections of a space that nobody uses any more. */
@@ -119,14 +119,21 @@ export class PinPool {
     const options = this.#options(space);
     const pin: Pin = new Pin(this.#node, space, {
       ...options,
-      lost: () => {
-        this.#all.delete(pin);
+      lost: (reason) => {
+        if (!this.#all.delete(pin)) return;
+        options.lost?.(reason);
         const at = this.#idle.indexOf(pin);
         if (at >= 0) this.#idle.splice(at, 1);
       },
     });
     this.#all.add(pin);
     return pin;
+  }
+
+  /** First out of the list: what is closed on purpose is not lost. */
+  #close(pin: Pin): void {
+    this.#all.delete(pin);
+    pin.lane.close();
   }
 }
 
