@@ -13,12 +13,11 @@ import type { Call, CallOwner, Carrier } from '../upstream/call.ts';
 import type { UpstreamNode } from '../upstream/node.ts';
 import { REPLACED, type Topology } from '../upstream/topology.ts';
 import type { Fills } from './fills.ts';
-import type { Redirects } from './redirects.ts';
+import { type Redirects, UNSERVED } from './redirects.ts';
 import { type Asker, NO_WRITE, type Request, recycle } from './request.ts';
 import type { Writes } from './writes.ts';
 
-/** Redis Cluster's own words for a slot without owner. */
-export const SLOT_UNSERVED = errorReply('CLUSTERDOWN Hash slot not served');
+export const SLOT_UNSERVED = errorReply(UNSERVED);
 
 export interface AnswersOptions {
   readonly tier: Tier;

@@ -83,7 +83,8 @@ export class ExecCall {
       answers.settle(exec, bytes, 0, bytes.length);
       return true;
     }
-    if (exec.repeats++ >= TRYAGAIN_HOPS) return false;
+    if (exec.repeats++ >= TRYAGAIN_HOPS || (where.word === 'CLUSTERDOWN' && exec.strayed)) return false;
+    exec.strayed ||= where.word === 'CLUSTERDOWN';
     if (where.word !== 'TRYAGAIN') transaction.node = redirects.target(where, exec.lane as Carrier);
     // A first move is followed at once; who is sent round, or to wait, gives the migration time.
     const pause = where.word === 'TRYAGAIN' || exec.repeats > 2 ? TRYAGAIN_PAUSE : 0;

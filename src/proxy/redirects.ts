@@ -1,4 +1,5 @@
-// MOVED, ASK, TRYAGAIN and the NOSCRIPT of a known script are followed here and never shown to a client.
+// Followed here and never shown to a client: MOVED, ASK, TRYAGAIN, the NOSCRIPT of a known script, and a node that
+// knows no owner of a slot which has one.
 // https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#moved-redirection
 
 import { C, type Counters } from '../counters.ts';
@@ -17,12 +18,15 @@ export const MOST_HOPS = 16;
 export const TRYAGAIN_HOPS = 200;
 export const TRYAGAIN_PAUSE = 10;
 
+/** Redis Cluster's words for a slot without owner. */
+export const UNSERVED = 'CLUSTERDOWN Hash slot not served';
 const ASKING = encodeRequest(['ASKING']);
 /** Its initial. */
 const NOSCRIPT = 0x4e;
 
 export interface Redirection {
-  readonly word: 'MOVED' | 'ASK' | 'TRYAGAIN';
+  /** CLUSTERDOWN: that node knows nobody who serves the slot, which another may. */
+  readonly word: 'MOVED' | 'ASK' | 'TRYAGAIN' | 'CLUSTERDOWN';
   readonly slot: number;
   /** Empty for the host that said it. */
   readonly host: string;
@@ -53,9 +57,11 @@ export class Redirects {
       return null;
     }
     const initial = buf[start + 1];
-    // M, A, T: any other error is the client's.
-    if (initial !== 0x4d && initial !== 0x41 && initial !== 0x54) return null;
-    const [word, slot, address = ''] = buf.toString('latin1', start + 1, end - 2).split(' ');
+    // M, A, T, C: any other error is the client's.
+    if (initial !== 0x4d && initial !== 0x41 && initial !== 0x54 && initial !== 0x43) return null;
+    const words = buf.toString('latin1', start + 1, end - 2);
+    if (words === UNSERVED) return { word: 'CLUSTERDOWN', slot: -1, host: '', port: 0 };
+    const [word, slot, address = ''] = words.split(' ');
     if (word === 'TRYAGAIN') return { word, slot: -1, host: '', port: 0 };
     if ((word !== 'MOVED' && word !== 'ASK') || address === '') return null;
     const colon = address.lastIndexOf(':');
@@ -67,9 +73,17 @@ export class Redirects {
     };
   }
 
-  /** The node that a MOVED or ASK from `from` names; a MOVED changes the map as well. */
+  /**
+   * The node that a MOVED or ASK from `from` names; a MOVED changes the map as well. For a node that has left the
+   * cluster, or is new in it, and knows no better, another one, which does or will say the same.
+   */
   target({ word, slot, host, port }: Redirection, from: Carrier): UpstreamNode {
     const { counters, topology, discovery } = this.#options;
+    if (word === 'CLUSTERDOWN') {
+      discovery.refreshSoon();
+      const asked = topology.at(from.options.host, from.options.port);
+      return topology.nodes.find((node) => node !== asked) ?? asked;
+    }
     const at = host || from.options.host;
     if (word === 'MOVED') {
       counters[C.moved]++;
@@ -108,7 +122,8 @@ export class Redirects {
       setTimeout(() => resend(from, call), TRYAGAIN_PAUSE);
       return true;
     }
-    if (call.repeats >= MOST_HOPS) return false;
+    if (call.repeats >= MOST_HOPS || (where.word === 'CLUSTERDOWN' && call.strayed)) return false;
+    call.strayed ||= where.word === 'CLUSTERDOWN';
     call.repeats++;
     const lane = laneTo(this.target(where, from));
     call.asking = where.word === 'ASK';

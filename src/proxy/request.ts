@@ -90,6 +90,7 @@ export function recycle(request: Request): void {
   request.repeats = 0;
   request.waits = 0;
   request.asking = false;
+  request.strayed = false;
   request.more = 0;
   request.stream = false;
   request.joined = null;

@@ -123,11 +123,15 @@ export class Transactions {
 
   /** Who gets the replies to the commands of that transaction, which are queued, or refused by the server. */
   #owner(transaction: Transaction): CallOwner {
-    const { redirects, answers, counters } = this.#on;
+    const { redirects, answers, topology, counters } = this.#on;
     return {
       replied(call, buf, start, end) {
         const elsewhere = redirects.read(buf, start, end);
-        if (elsewhere !== null) {
+        // A slot without any owner is the client's trouble.
+        if (
+          elsewhere !== null &&
+          (elsewhere.word !== 'CLUSTERDOWN' || topology.slotOwner(transaction.slot))
+        ) {
           // EXEC will follow the slot; until then it is queued as far as the client is concerned.
           transaction.moved = elsewhere;
           answers.settle(call as Request, QUEUED, 0, QUEUED.length);

@@ -43,6 +43,8 @@ export class Call {
   waits = 0;
   /** Whether it goes to a node that does not own its slot yet, which needs ASKING each time. */
   asking = false;
+  /** Whether it was sent on because a node knew no owner of its slot: the next one is believed. */
+  strayed = false;
   /** Frames of its reply that come before the last one: a subscription is confirmed channel by channel. */
   more = 0;
   /** Whether it turns the connection into a stream of bytes, all of which are its reply: SYNC. */
