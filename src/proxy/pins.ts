@@ -35,6 +35,8 @@ export class Pins implements PinHolder {
   /** Whether other clients redirect their invalidations to this one. */
   redirectedTo = false;
 
+  /** Whether the server may be about to close them. */
+  #spoiled = false;
   readonly #client: PinnedClient;
   readonly #pins = new Map<UpstreamNode, Pin>();
 
@@ -85,9 +87,15 @@ export class Pins implements PinHolder {
     return null;
   }
 
+  /** A command failed. A server that becomes a replica closes connections after it has unblocked them so. */
+  refused(): void {
+    this.#spoiled ||= this.blocked;
+  }
+
   /** Gives the connections back: `clean` ones may be used by other clients, the others are closed. */
   release(clean: boolean): void {
-    for (const [node, pin] of this.#pins) node.pins.give(pin, clean && pin.space === this.#client.space);
+    const usable = clean && !this.#spoiled;
+    for (const [node, pin] of this.#pins) node.pins.give(pin, usable && pin.space === this.#client.space);
     this.#pins.clear();
   }
 

@@ -10,6 +10,7 @@ import type { ClientState } from '../commands/local.ts';
 import { C, type Counters } from '../counters.ts';
 import { type Argument, encodeRequest, errorReply, type Protocol } from '../resp3/encode.ts';
 import { Input } from '../resp3/input.ts';
+import { TYPE } from '../resp3/reply-frame.ts';
 import { INCOMPLETE, INVALID, RequestFrame } from '../resp3/request-frame.ts';
 import type { CallOwner } from '../upstream/call.ts';
 import type { Lane } from '../upstream/lane.ts';
@@ -318,6 +319,7 @@ export class Session implements ClientState, Asker, PinnedClient, Visitor {
   complete(request: Request, buf: Buffer, start: number, end: number): void {
     if (request.shared) this.shared--;
     if (request.writes !== 0) this.writing--;
+    if (this.pins !== null && buf[start] === TYPE.error) this.pins.refused();
     if (this.#head !== request) {
       request.reply = Buffer.from(buf.subarray(start, end));
       request.ready = true;
