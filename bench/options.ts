@@ -7,7 +7,7 @@ const USAGE = `Usage: npm run bench -- [options]
   --rounds N      rounds, of which the medians are shown (default 5)
   --seconds S     length of each measured piece (default 1.5)
   --quick         3 rounds of half a second, for a first look
-  --only LIST     some of hot, cold, absent, framer, detector (default: all)
+  --only LIST     some of hot, cold, absent, pinned, framer, detector (default: all)
   --targets LIST  some of redis, heatsink, twemproxy (default: all)
   --help          this text
 RESULTS.md is written only by a run without any of them.`;
@@ -21,7 +21,7 @@ export interface Options {
   readonly complete: boolean;
 }
 
-const PARTS = ['hot', 'cold', 'absent', 'framer', 'detector'];
+const PARTS = ['hot', 'cold', 'absent', 'pinned', 'framer', 'detector'];
 const TARGETS: readonly TargetName[] = ['redis', 'heatsink', 'twemproxy'];
 
 /** Reads process.argv. Prints what is wrong and ends the process with code 2 if it must. */

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { type Cell, measure } from './measure.ts';
 import { type Options, readOptions } from './options.ts';
+import { pinnedCells, pinnedSection } from './pinned.ts';
 import { describeMachine } from './proc.ts';
 import { endProgress, progress } from './progress.ts';
 import { preamble, type Rounds, scenarioReport } from './report.ts';
@@ -19,16 +20,17 @@ const RESULTS = fileURLToPath(new URL('RESULTS.md', import.meta.url));
 const options = readOptions();
 const scenarios = SCENARIOS.filter(({ name }) => options.parts.includes(name));
 const micro = MICRO.filter((part) => options.parts.includes(part));
+const pinned = options.parts.includes('pinned');
 const cells = scenarios.length * options.rounds * PIPELINES.length * options.targets.length;
 /** Seconds of one cell with its warm-up, and of one micro benchmark: about, for the progress line. */
 const CELL_SECONDS = options.seconds + 0.6;
 const MICRO_SECONDS = 6;
-const expected = cells * CELL_SECONDS + micro.length * MICRO_SECONDS;
+const expected = (cells + (pinned ? pinnedCells(options) : 0)) * CELL_SECONDS + micro.length * MICRO_SECONDS;
 let spent = 0;
 
 const sections: string[] = [];
 try {
-  sections.push(...(await loadSections()), ...(await microSections()));
+  sections.push(...(await loadSections()), ...(await crowdedSections()), ...(await microSections()));
 } finally {
   endProgress();
 }
@@ -77,6 +79,17 @@ function inTurn(targets: readonly Target[], turn: number): Target[] {
   const first = turn % targets.length;
   const order = [...targets.slice(first), ...targets.slice(0, first)];
   return turn % 2 === 0 ? order : order.reverse();
+}
+
+async function crowdedSections(): Promise<string[]> {
+  if (!pinned) return [];
+  progress(spent / expected, 'pinned: starting redis-server, heatsink and the crowd');
+  const measured = (what: string) => {
+    spent += CELL_SECONDS;
+    progress(spent / expected, `pinned, ${what}`);
+  };
+  const section = await pinnedSection({ ...options, measured });
+  return section === '' ? [] : [section];
 }
 
 /** The micro benchmarks run in processes of their own, so that none inherits another's compiled code. */
