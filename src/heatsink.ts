@@ -155,7 +155,7 @@ async function start(config: Config, log: Logger, onClose: OnClose): Promise<Omi
   const admin = config.admin === null ? null : await startAdmin(source, config.admin, log);
   onClose(() => admin?.close());
   await untilAnswered(() => discovery.refresh(), log);
-  const policy = new Policy(config.policy);
+  const policy = new Policy(config.policy, kind === 'cluster');
   let table = await readTable(control, policy);
   for (const rule of policy.unknown(table))
     log.warn({ rule }, 'the policy names a command that the upstream does not have');
@@ -280,7 +280,7 @@ async function readTable(control: Control, policy: Policy): Promise<CommandTable
 }
 
 function makeLogin(config: Config, topology: Topology, onClose: OnClose): Login {
-  if (config.auth === 'users') return new UsersLogin(new Users(config.users));
+  if (config.users.length > 0) return new UsersLogin(new Users(config.users));
   const identities = new Identities({
     most: IDENTITIES_MAX,
     idle: IDENTITY_IDLE,
@@ -288,7 +288,7 @@ function makeLogin(config: Config, topology: Topology, onClose: OnClose): Login 
   });
   const timer = setInterval(() => identities.sweep(clock.tick()), IDENTITY_SWEEP).unref();
   onClose(() => clearInterval(timer));
-  return new UpstreamLogin(topology, identities);
+  return new UpstreamLogin(topology, identities, config.auth === 'auto');
 }
 
 /**

@@ -43,7 +43,7 @@ describe('precedence', () => {
       shutdownTimeout: 5000,
       consistency: 'tracked',
       rules: [],
-      auth: 'users',
+      auth: 'auto',
       users: [],
       policy: {},
       client: { maxPipeline: 1024 },

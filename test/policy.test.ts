@@ -54,19 +54,11 @@ const ADMINISTRATIVE = [
   ],
   ...['SAVE', 'BGSAVE', 'BGREWRITEAOF', 'ACL SETUSER x', 'ACL LIST', 'MODULE LOAD x', 'SLOWLOG RESET'],
   ...['LATENCY RESET', 'SCRIPT KILL', 'FUNCTION KILL', 'CLIENT KILL x', 'CLIENT PAUSE 1', 'MEMORY PURGE'],
+  ...['REPLICAOF NO ONE', 'SLAVEOF NO ONE', 'SYNC', 'PSYNC ? -1', 'REPLCONF x 1'],
+  ...['MIGRATE h 1 k 0 1', 'RESTORE-ASKING k 0 x'],
   ...['CONFIG GET requirepass', 'CONFIG GET *', 'CONFIG GET maxmemory m*', 'PFDEBUG ENCODING k'],
 ];
-const FATAL = [
-  ...['SHUTDOWN', 'REPLICAOF NO ONE', 'SLAVEOF NO ONE', 'FAILOVER', 'SYNC', 'PSYNC ? -1', 'REPLCONF x 1'],
-  ...[
-    'MIGRATE h 1 k 0 1',
-    'RESTORE-ASKING k 0 x',
-    'DEBUG SEGFAULT',
-    'debug panic',
-    'CLUSTER RESET',
-    'CLUSTER MEET h 1',
-  ],
-];
+const FATAL = ['SHUTDOWN', 'FAILOVER', 'DEBUG SEGFAULT', 'debug panic', 'CLUSTER RESET', 'CLUSTER MEET h 1'];
 const HARMLESS = [
   ...[
     'GET k',

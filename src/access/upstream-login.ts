@@ -46,19 +46,22 @@ interface Question {
 }
 
 export class UpstreamLogin implements Login {
+  readonly #unnamed: Rights;
   readonly #topology: Topology;
   readonly #identities: Identities;
   readonly #questions = new WeakMap<Visitor, Question>();
   /** Those for the request that is being answered. */
   #verdicts: Verdict[] = [];
 
-  constructor(topology: Topology, identities: Identities) {
+  /** `open`: who does not log in is heatsink's own user to the upstream; else nobody. */
+  constructor(topology: Topology, identities: Identities, open: boolean) {
+    this.#unnamed = open ? EVERYTHING : UNNAMED;
     this.#topology = topology;
     this.#identities = identities;
   }
 
   enter(local: boolean): Rights {
-    return { ...UNNAMED, admin: local };
+    return { ...this.#unnamed, admin: local };
   }
 
   authenticate(visitor: Visitor, name: string | null, password: string): Buffer | null {

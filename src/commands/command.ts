@@ -18,7 +18,7 @@ export type ResponsePolicy =
 
 /**
  * Who answers. `local`: ask `answerLocally` first, its null means forward. `state`: it may need a connection of
- * its own. `wide`: it may need several nodes, or a reply that heatsink completes. `refuse`: ask `refuses` first, its null means forward.
+ * its own. `wide`: it may need several nodes, or a reply that heatsink completes. `refuse`: nobody.
  */
 export type Route = 'forward' | 'local' | 'state' | 'wide' | 'refuse';
 

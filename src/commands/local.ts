@@ -134,9 +134,7 @@ function select(frame: RequestFrame, client: ClientState, facts: ServerFacts): B
     return errorReply('ERR value is out of range, value must between -2147483648 and 2147483647');
   }
   if (facts.mode === 'cluster' && index !== 0n) {
-    return errorReply(
-      'ERR SELECT is not allowed in cluster mode: heatsink serves a cluster, which has database 0 only',
-    );
+    return errorReply('ERR SELECT is not allowed in cluster mode');
   }
   if (index < 0n || index >= facts.databases) return errorReply('ERR DB index is out of range');
   client.db = Number(index);

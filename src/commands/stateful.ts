@@ -9,7 +9,7 @@ export type State =
   | 'tracking'
   | 'client'
   | 'monitor'
-  | 'replication';
+  | 'stream';
 
 const ROWS: readonly (readonly [State, string])[] = [
   ['transaction', 'multi exec discard watch unwatch'],
@@ -22,7 +22,7 @@ const ROWS: readonly (readonly [State, string])[] = [
       'client|pause client|unpause',
   ],
   ['monitor', 'monitor'],
-  ['replication', 'sync psync replconf'],
+  ['stream', 'sync psync replconf script|debug'],
 ];
 
 const STATES: ReadonlyMap<string, State> = new Map(

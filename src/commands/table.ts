@@ -6,19 +6,12 @@ import { CommandNames } from './command-names.ts';
 import { type Row, readRow, toCommand } from './describe.ts';
 import { LOCAL_ARITY } from './local.ts';
 import { OLD_SUBCOMMANDS } from './overlay.ts';
-import { REFUSED } from './refused.ts';
 import { STATEFUL_SUBCOMMANDS } from './stateful.ts';
 import { WIDE_ARITY } from './wide.ts';
 
 const LOCAL = [...LOCAL_ARITY.keys()];
 const ARITY = new Map([...WIDE_ARITY, ...LOCAL_ARITY]);
-const KNOWN = new Set([
-  ...OLD_SUBCOMMANDS,
-  ...STATEFUL_SUBCOMMANDS,
-  ...WIDE_ARITY.keys(),
-  ...LOCAL,
-  ...REFUSED.keys(),
-]);
+const KNOWN = new Set([...OLD_SUBCOMMANDS, ...STATEFUL_SUBCOMMANDS, ...WIDE_ARITY.keys(), ...LOCAL]);
 const SUBCOMMANDS_KNOWN = [...KNOWN].filter((name) => name.includes('|'));
 
 export class CommandTable {

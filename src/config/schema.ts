@@ -257,11 +257,11 @@ export const OPTIONS = {
   auth: {
     group: 'Access',
     flag: 'auth',
-    argument: 'users|upstream',
-    type: choice('users', 'upstream'),
-    default: 'users',
+    argument: 'auto|upstream',
+    type: choice('auto', 'upstream'),
+    default: 'auto',
     unit: '',
-    doc: 'Who checks passwords: heatsink by its list of users, if there are any, or the upstream by its ACL',
+    doc: 'Who checks passwords: heatsink by its list of users, or the upstream by its ACL. auto: the users, if there are any; else the upstream, and who does not log in comes in as the user of heatsink itself',
   },
   users: {
     group: 'Access',

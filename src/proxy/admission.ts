@@ -1,7 +1,8 @@
 // Refuses what the client may not send, and fails its transaction with it, as a server does.
 
 import type { Permit } from '../access/permit.ts';
-import type { Command } from '../commands/command.ts';
+import { ALLOWED, type Command } from '../commands/command.ts';
+import { fits } from '../commands/keys.ts';
 import { C, type Counters } from '../counters.ts';
 import type { RequestFrame } from '../resp3/request-frame.ts';
 import { DONE, FORWARD, type Outcome } from './outcome.ts';
@@ -18,6 +19,8 @@ export class Admission {
 
   /** Looks at a request of a restricted client, or of a guarded command; null for a command that nobody knows. */
   serve(session: Session, frame: RequestFrame, command: Command | null): Outcome {
+    // Of a wrong number of arguments the server speaks first, and does nothing.
+    if (command !== null && command.guard !== ALLOWED && !fits(command, frame)) return FORWARD;
     const refusal = this.#permit.refusal(session.rights, frame, command);
     if (refusal === null) return FORWARD;
     this.#counters[C.refused]++;

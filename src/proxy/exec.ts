@@ -49,8 +49,8 @@ export class ExecCall {
         if (buf[start] === TYPE.error) {
           if (this.#again(session, transaction, call as Request, buf, start, end)) return;
           counters[C.failed]++;
-        } else if (buf[start] === TYPE.array && transaction.select >= 0 && buf[start + 1] !== MINUS) {
-          session.db = transaction.select;
+        } else if (buf[start] === TYPE.array && buf[start + 1] !== MINUS) {
+          for (const effect of transaction.effects) effect();
         }
         pause.executed(session, transaction, buf[start] === TYPE.array && buf[start + 1] !== MINUS);
         answers.settle(call as Request, buf, start, end);

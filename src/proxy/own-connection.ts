@@ -1,6 +1,7 @@
 // Clients that have, or now need, upstream connections of their own: what each of their commands means in the state
 // that they are in.
 
+import { argumentIs } from '../commands/argument.ts';
 import { mayOnlyRead, RUNNING } from '../commands/client-pause.ts';
 import type { Command } from '../commands/command.ts';
 import { findKeys, fits, KeyPositions } from '../commands/keys.ts';
@@ -16,9 +17,9 @@ import { type Blocking, mayWait } from './blocking.ts';
 import type { ClientPause } from './client-pause.ts';
 import type { Clients } from './clients.ts';
 import { DONE, FORWARD, HOLD, type Outcome } from './outcome.ts';
-import { replicate } from './replication.ts';
 import { takeRequest } from './request.ts';
 import type { Session } from './session.ts';
+import { stream } from './stream.ts';
 import { onlySubscriptions, type Subscribing } from './subscriptions.ts';
 import type { Tracking } from './tracking.ts';
 import type { Transactions } from './transactions.ts';
@@ -79,7 +80,7 @@ export class OwnConnection {
     if (!pins.transaction?.open) return FORWARD;
     if (command.state === 'transaction' || command.name === 'quit' || command.name === 'reset')
       return FORWARD;
-    const reason = fits(command, frame) ? refusedInside(command, session) : null;
+    const reason = fits(command, frame) ? refusedInside(command, session, frame) : null;
     if (reason === null) return this.#on.transactions.queue(session, frame, command);
     pins.transaction.aborted = true;
     return this.#reply(session, reason);
@@ -93,8 +94,9 @@ export class OwnConnection {
     if (command.state === 'blocking' && !mayWait(command, frame)) return FORWARD;
     if (session.pending > 0) return HOLD;
     switch (command.state) {
-      case 'replication':
-        return replicate(session, frame, this.#on.topology, this.#on.counters);
+      case 'stream':
+        if (command.name === 'script|debug' && !debugs(frame)) return FORWARD;
+        return stream(session, frame, this.#on.topology, this.#on.counters);
       case 'client':
         return this.#on.clients.serve(session, frame, command);
       case 'tracking':
@@ -152,15 +154,30 @@ export class OwnConnection {
   }
 }
 
-const NOT_INSIDE: ReadonlySet<State> = new Set(['subscription', 'tracking', 'monitor', 'replication']);
+const NOT_INSIDE: ReadonlySet<State> = new Set(['subscription', 'tracking', 'monitor', 'stream']);
+/** What is about the client's connection, and yet is done by the server when the transaction is executed. */
+const EFFECTIVE = new Set([
+  'select',
+  'hello',
+  'client|setname',
+  'client|getname',
+  'client|pause',
+  'client|unpause',
+]);
+
+/** SCRIPT DEBUG NO, and what is no mode at all, change nothing. */
+function debugs(frame: RequestFrame): boolean {
+  return argumentIs(frame, 2, 'yes') || argumentIs(frame, 2, 'sync');
+}
 
 /** The error for a command that cannot be part of a transaction; null for one that can. */
-function refusedInside(command: Command, { ownUser }: Session): Buffer | null {
+function refusedInside(command: Command, { ownUser }: Session, { argc }: RequestFrame): Buffer | null {
   const { name, route, state } = command;
   if (state !== null && NOT_INSIDE.has(state))
     return errorReply('ERR Command not allowed inside a transaction');
   const ownState = (route === 'local' && (name !== 'acl|whoami' || ownUser)) || state === 'client';
-  if (!ownState || name === 'select' || name === 'client|pause' || name === 'client|unpause') return null;
+  const logsIn = name === 'hello' && argc > 2;
+  if (!ownState || (EFFECTIVE.has(name) && !logsIn)) return null;
   const words = name.replace('|', ' ').toUpperCase();
   return errorReply(
     `ERR heatsink: ${words} is not served inside a transaction: it is about the client's connection`,

@@ -13,6 +13,7 @@ import type { Transaction } from './transaction.ts';
 /** The client, as far as its pinned connections need to know it; see session.ts. */
 export interface PinnedClient {
   readonly space: number;
+  readonly name: string;
   /** Sends the client what it did not ask for: messages, invalidations, lines of MONITOR. */
   push(buf: Buffer, start: number, end: number): void;
   /** Closes the connection, as a server does that goes away. */
@@ -75,6 +76,7 @@ export class Pins implements PinHolder {
     if (pin === undefined) {
       pin = node.pins.take(this.#client.space, this);
       this.#pins.set(node, pin);
+      pin.name = this.#client.name;
     }
     this.tracking?.follow(pin);
     this.untouched?.follow(pin);

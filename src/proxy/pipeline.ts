@@ -25,7 +25,7 @@ import type { PauseMode } from '../commands/client-pause.ts';
 import { ALLOWED, type Command } from '../commands/command.ts';
 import { findKeys, fits, hashKeys, KeyPositions } from '../commands/keys.ts';
 import { answerLocally, type ServerFacts } from '../commands/local.ts';
-import { refuses } from '../commands/refused.ts';
+import { refused } from '../commands/refused.ts';
 import { splitByShard } from '../commands/split.ts';
 import type { CommandTable } from '../commands/table.ts';
 import { NO_COMMAND, UNKNOWN } from '../commands/unknown.ts';
@@ -323,7 +323,7 @@ export class Pipeline implements Servant {
       case 'wide':
         return this.#on.wide.serve(session, frame, command);
       case 'refuse':
-        return this.#refuse(session, frame, command);
+        return this.#refuse(session, command);
       default:
         return FORWARD;
     }
@@ -340,11 +340,9 @@ export class Pipeline implements Servant {
     return DONE;
   }
 
-  #refuse(session: Session, _frame: RequestFrame, command: Command): Outcome {
-    const reason = refuses(command, { cluster: this.#on.topology.nodes.length > 1 });
-    if (reason === null) return FORWARD;
+  #refuse(session: Session, { name, refusal }: Command): Outcome {
     this.counters[C.refused]++;
-    session.reply(errorReply(reason));
+    session.reply(errorReply(refused(name, refusal)));
     return DONE;
   }
 

@@ -62,7 +62,6 @@ export class Session implements ClientState, Asker, PinnedClient, Visitor {
   /** Whether it came over loopback. */
   readonly local: boolean;
   readonly createdAt = Date.now();
-  name = '';
   libName = '';
   libVer = '';
   /** Set by a command after whose reply the connection closes. */
@@ -102,6 +101,7 @@ export class Session implements ClientState, Asker, PinnedClient, Visitor {
   lastAt = clock.ms;
 
   #paused: PauseMode = RUNNING;
+  #name = '';
   #protocol: Protocol = 2;
   #db: number;
   #rights: Rights;
@@ -153,6 +153,15 @@ export class Session implements ClientState, Asker, PinnedClient, Visitor {
   set paused(mode: PauseMode) {
     this.#paused = mode;
     this.#limit();
+  }
+
+  get name(): string {
+    return this.#name;
+  }
+
+  set name(name: string) {
+    this.#name = name;
+    for (const pin of this.pins?.all ?? []) pin.name = name;
   }
 
   get protocol(): Protocol {

@@ -60,8 +60,10 @@ export class Subscriptions {
 
 /** The error for anything else that a client with subscriptions sends in RESP2. */
 export function onlySubscriptions(command: Command): Buffer {
+  // EXEC says what became of the transaction, even if there is none.
+  const code = command.name === 'exec' ? 'EXECABORT Transaction discarded because of:' : 'ERR';
   return errorReply(
-    `ERR Can't execute '${command.name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context`,
+    `${code} Can't execute '${command.name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context`,
   );
 }
 

@@ -36,8 +36,8 @@ export class Transaction {
   pin: Pin | null = null;
   /** The slot that all its keys must have, in a cluster; -1 until the first key. */
   slot = -1;
-  /** The database that it selects, or -1. */
-  select = -1;
+  /** What its execution changes about the client's connection. */
+  readonly effects: (() => void)[] = [];
   /** What EXEC will write: these keys, or any. */
   readonly written: number[] = [];
   writesAll = false;

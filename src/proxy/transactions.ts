@@ -4,7 +4,7 @@
 
 import { argumentText } from '../commands/argument.ts';
 import { mayOnlyRead } from '../commands/client-pause.ts';
-import { parseInteger } from '../commands/client-state.ts';
+import { parseInteger, setName } from '../commands/client-state.ts';
 import type { Command } from '../commands/command.ts';
 import { findKeys, fits, hashKeys, KeyPositions } from '../commands/keys.ts';
 import { C, type Counters } from '../counters.ts';
@@ -104,10 +104,7 @@ export class Transactions {
       if (command.state === 'client') this.#on.pause.queued(transaction, frame, command);
       transaction.replicates ||= command.replicates && !mayOnlyRead(command, frame);
     }
-    if (command?.name === 'select') {
-      const db = parseInteger(argumentText(frame, 1));
-      if (db !== null && db >= 0n && db < this.#on.facts.databases) transaction.select = Number(db);
-    }
+    if (command !== null) this.#noteEffect(session, transaction, frame, command);
     if (transaction.node === null) {
       if (command !== null && fits(command, frame)) {
         transaction.keep(buf, start, end);
@@ -243,12 +240,33 @@ export class Transactions {
     if (pin !== null) sendQuietly(pin.lane, begun ? DISCARD : UNWATCH);
   }
 
+  /** A command about the connection changes the client's own, too, once it is executed. */
+  #noteEffect(session: Session, { effects }: Transaction, frame: RequestFrame, { name }: Command): void {
+    if (name === 'client|setname' && frame.argc === 3) {
+      const text = argumentText(frame, 2);
+      effects.push(() => setName(session, text));
+    }
+    if ((name !== 'select' && name !== 'hello') || frame.argc !== 2) return;
+    const number = parseInteger(argumentText(frame, 1));
+    if (number === null) return;
+    if (name === 'hello' && (number === 2n || number === 3n)) {
+      effects.push(() => {
+        session.protocol = number === 3n ? 3 : 2;
+      });
+    } else if (name === 'select' && number >= 0n && number < this.#on.facts.databases) {
+      effects.push(() => {
+        session.db = Number(number);
+      });
+    }
+  }
+
   /** Whether the first key's slot can be that of the transaction. */
   #claim(transaction: Transaction, { buf, start, args }: RequestFrame): boolean {
     const at = this.#keys.at[0] * 2;
     const slot = slotOf(buf, start + args[at], start + args[at + 1]);
-    if (transaction.slot >= 0) return transaction.slot === slot;
     const owner = this.#on.topology.slotOwner(slot) ?? this.#on.topology.nodes[0];
+    // Of another slot that is on the same node EXEC will say what a server says.
+    if (transaction.slot >= 0) return transaction.slot === slot || transaction.node === owner;
     if (transaction.node !== null && transaction.node !== owner) {
       if (!this.#hasMoved(transaction)) return false;
       transaction.unwatched = true;

@@ -38,7 +38,7 @@ export interface LaneOptions {
   /** Requests that open the connection; an error reply to one of them closes it. */
   readonly handshake: readonly Buffer[];
   /** A request that follows it, whose reply does not matter: not every user may name a connection. */
-  readonly introduction: Buffer;
+  readonly introduction: Buffer | null;
   readonly counters: Counters;
   /** After all replies of one chunk were given out: time to write to clients. */
   readonly chunkDone: () => void;
@@ -267,7 +267,7 @@ export class Lane implements Carrier, Flushable {
     // First, so that what it sends comes before any waiting call.
     this.options.opened?.(replies);
     const { introduction } = this.options;
-    this.#append(new Call(UNHEEDED), introduction, 0, introduction.length);
+    if (introduction !== null) this.#append(new Call(UNHEEDED), introduction, 0, introduction.length);
     const waiting = this.#waiting;
     this.#waiting = [];
     this.#waitingBytes = 0;

@@ -7,6 +7,7 @@ import { TYPE } from '../resp3/reply-frame.ts';
 import { Call } from './call.ts';
 import { Lane, type LaneOptions } from './lane.ts';
 import { releaseBytes } from './outgoing.ts';
+import { sendQuietly } from './quiet.ts';
 
 /** Connections that wait for their next user, per node and space. */
 const IDLE_MAX = 64;
@@ -30,6 +31,7 @@ export class Pin {
   /** What clients must have in common to use it; see `spaceOf`. Changes with SELECT and HELLO. */
   space: number;
   holder: PinHolder | null = null;
+  #name = '';
   /** The server's CLIENT ID of this connection; empty until it is known. */
   serverId = '';
   #waiters: (() => void)[] = [];
@@ -39,6 +41,7 @@ export class Pin {
     this.space = space;
     this.lane = new Lane({
       ...options,
+      introduction: null,
       once: true,
       repeatReads: false,
       unasked: (buf, start, end) => this.holder?.unasked(this, buf, start, end) ?? true,
@@ -50,6 +53,13 @@ export class Pin {
         this.holder = null;
       },
     });
+  }
+
+  /** Gives the connection the name of its client, which SLOWLOG and the like show. In latin1. */
+  set name(name: string) {
+    if (name === this.#name) return;
+    this.#name = name;
+    sendQuietly(this.lane, encodeRequest(['CLIENT', 'SETNAME', Buffer.from(name, 'latin1')]));
   }
 
   /** Connects, and calls back once `serverId` is known, or never will be. */

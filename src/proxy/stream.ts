@@ -1,5 +1,5 @@
-// SYNC, PSYNC and REPLCONF: from the first of them on, client and server talk past heatsink, byte by byte, as what
-// follows is no request and no reply. For tools that read a server's stream, as redis-cli --rdb and --replica do.
+// SYNC, PSYNC, REPLCONF and SCRIPT DEBUG: from the first of them on, client and server talk past heatsink, byte by
+// byte, as what follows is no request and no reply. For redis-cli --rdb, --replica and --ldb, and tools like them.
 
 import { C, type Counters } from '../counters.ts';
 import { errorReply } from '../resp3/encode.ts';
@@ -11,11 +11,11 @@ import { takeRequest } from './request.ts';
 import type { Session } from './session.ts';
 
 const ONE_SERVER = errorReply(
-  'ERR heatsink: a replication stream is that of one server, and a cluster has several: connect to one of them',
+  'ERR heatsink: this is about one server, and a cluster has several: connect to one of them',
 );
 
 /** Turns the client's connection into one with the server. */
-export function replicate(
+export function stream(
   session: Session,
   { buf, start, end }: RequestFrame,
   topology: Topology,
