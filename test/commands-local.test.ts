@@ -130,14 +130,6 @@ describe('what heatsink answers itself', () => {
     ]);
   });
 
-  test('adds to the words of a cluster node who it is that refuses another database', () => {
-    const frame = frameOf('SELECT', '1');
-    const facts: ServerFacts = { version: '7.0.15', mode: 'cluster', databases: 1 };
-    const command = table.find(frame);
-    const reply = command && answerLocally(command, frame, newClient(1), facts)?.toString();
-    expect(reply).toMatch(/^-ERR SELECT is not allowed in cluster mode: heatsink /);
-  });
-
   test('is byte for byte what a server says: SELECT, also in a cluster', async () => {
     const indexes = ['0', '15', '16', '-1', 'abc', '', '00', '1.0', ' 1', '2147483647', '2147483648'];
     const selects = [...indexes, '-2147483649', '9223372036854775808', '1'].map((index) => ['SELECT', index]);

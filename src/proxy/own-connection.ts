@@ -59,7 +59,7 @@ export class OwnConnection {
         return session.pending > 0 ? HOLD : this.#keyed(session, frame, command);
     }
     if (pins === null) return FORWARD;
-    if (!command?.name.startsWith('client|') && !pins.transaction?.open) pins.tracking?.nextCommand();
+    if (!pins.transaction?.open) pins.tracking?.nextCommand();
     if (pins.idle) {
       // What comes next goes another way, and must not overtake.
       if (session.pending > 0) return HOLD;

@@ -251,8 +251,7 @@ export class Pipeline implements Servant {
     const { requestPolicy } = command;
     const everywhere =
       requestPolicy === 'all_nodes' || requestPolicy === 'all_shards' || command.name === 'randomkey';
-    const asked = everywhere ? nodes : [session.pins?.home ?? nodes[session.id % nodes.length]];
-    const lanes = asked.map((node) => session.laneTo(node));
+    const lanes = everywhere ? nodes.map((node) => session.laneTo(node)) : [this.#anyLane(session)];
     const full = lanes.find((lane) => lane.congested);
     if (full !== undefined) return wait(session, full);
     const request = takeRequest(this.answers);
@@ -267,6 +266,14 @@ export class Pipeline implements Servant {
     }
     this.#send(session, frame, command, request, lanes[0], writes);
     return true;
+  }
+
+  /** The lane to the client's usual node for what any can answer, or to another one while that is down. */
+  #anyLane(session: Session): Lane {
+    const { nodes } = this.#on.topology;
+    const usual = session.laneTo(session.pins?.home ?? nodes[session.id % nodes.length]);
+    if (!usual.down) return usual;
+    return nodes.map((node) => session.laneTo(node)).find((lane) => !lane.down) ?? usual;
   }
 
   #send(

@@ -402,6 +402,8 @@ export class Session implements ClientState, Asker, PinnedClient, Visitor {
     for (const pin of this.pins?.all ?? []) {
       if (pin.space !== space) sendQuietly(pin.lane, encodeRequest(request));
       pin.space = space;
+      // A client may subscribe in RESP3, and then take its messages in RESP2.
+      pin.lane.mixed ||= this.#protocol === 2 && this.pins?.subscriptions != null;
     }
   }
 

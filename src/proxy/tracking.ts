@@ -13,6 +13,7 @@ import type { Pin } from '../upstream/pin.ts';
 import { sendQuietly } from '../upstream/quiet.ts';
 import type { Topology } from '../upstream/topology.ts';
 import { type Answers, failure } from './answers.ts';
+import { ask, settleLater } from './client-calls.ts';
 import { DONE, FORWARD, HOLD, type Outcome } from './outcome.ts';
 import { takeRequest } from './request.ts';
 import type { Session } from './session.ts';
@@ -21,6 +22,7 @@ const NO_TARGET = errorReply('ERR The client ID you want redirect to does not ex
 const CLUSTER_REDIRECT = errorReply(
   'ERR heatsink: on a cluster CLIENT TRACKING cannot redirect to another client; use RESP3',
 );
+const PING = encodeRequest(['PING']);
 const UNTRACK = encodeRequest(['CLIENT', 'TRACKING', 'OFF']);
 const YES_WITHOUT_OPTIN = errorReply(
   'ERR CLIENT CACHING YES is only valid when tracking is enabled in OPTIN mode.',
@@ -137,9 +139,10 @@ export class Tracking {
       const begun = new ClientTracking(order, tracking);
       begun.followed(pins.need(node));
       pins.tracking = begun;
-      // Broadcasts come from every node, read from or not.
-      for (const other of topology.nodes) pins.need(other);
-      return reply;
+      if (!topology.cluster || !begun.order.broadcast) return reply;
+      // Broadcasts come from every node, read from or not: all must have begun before the client is told so.
+      const others = topology.nodes.filter((other) => other !== node);
+      return Promise.all(others.map((other) => ask(pins.need(other).lane, PING))).then(() => reply);
     });
     return DONE;
   }
@@ -189,14 +192,20 @@ export class Tracking {
     return session.pins?.home ?? nodes[session.id % nodes.length];
   }
 
-  #send(session: Session, request: Buffer, node: UpstreamNode, then: (reply: Buffer) => Buffer): void {
+  #send(
+    session: Session,
+    request: Buffer,
+    node: UpstreamNode,
+    then: (reply: Buffer) => Buffer | Promise<Buffer>,
+  ): void {
     const { answers, counters } = this.#on;
     const pins = session.pin();
     pins.blocked = true;
     const call = takeRequest({
       replied(_, buf, start, end) {
         const reply = then(Buffer.from(buf.subarray(start, end)));
-        answers.settle(call, reply, 0, reply.length);
+        if (Buffer.isBuffer(reply)) answers.settle(call, reply, 0, reply.length);
+        else reply.then((late) => settleLater(session, answers, call, late));
       },
       failed(_, reason, sent) {
         const reply = failure(reason, sent);

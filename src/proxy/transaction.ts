@@ -41,8 +41,9 @@ export class Transaction {
   /** What EXEC will write: these keys, or any. */
   readonly written: number[] = [];
   writesAll = false;
-  /** Whether a pause of writes holds its EXEC. */
+  /** Whether a pause of writes holds its EXEC, or only the server can tell. */
   replicates = false;
+  unsure = false;
   /** What it says itself of pauses, in order; null for their end. */
   readonly pauses: (PauseOrder | null)[] = [];
   claim: PauseClaim | null = null;

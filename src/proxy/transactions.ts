@@ -3,7 +3,7 @@
 // https://redis.io/docs/latest/develop/interact/transactions/
 
 import { argumentText } from '../commands/argument.ts';
-import { mayOnlyRead } from '../commands/client-pause.ts';
+import { mayOnlyRead, RUNNING } from '../commands/client-pause.ts';
 import { parseInteger, setName } from '../commands/client-state.ts';
 import type { Command } from '../commands/command.ts';
 import { findKeys, fits, hashKeys, KeyPositions } from '../commands/keys.ts';
@@ -38,6 +38,14 @@ const EXEC_ALONE = errorReply('ERR EXEC without MULTI');
 const DISCARD_ALONE = errorReply('ERR DISCARD without MULTI');
 const ABORTED = errorReply('EXECABORT Transaction discarded because of previous errors.');
 const CROSSSLOT = errorReply("CROSSSLOT Keys in request don't hash to the same slot");
+
+/** The error for a command that writes on all shards, inside a transaction of one of them. */
+function oneShardOnly({ name }: Command): Buffer {
+  const words = name.replace('|', ' ').toUpperCase();
+  return errorReply(
+    `ERR heatsink: ${words} inside a transaction would be for one shard of the cluster only: send it outside`,
+  );
+}
 
 export interface TransactionsOptions {
   readonly topology: Topology;
@@ -84,8 +92,13 @@ export class Transactions {
     const keys = this.#keys;
     const count = command === null ? 0 : findKeys(command, frame, keys);
     if (count > 0 && topology.cluster && !this.#claim(transaction, frame)) {
+      if (transaction.aborted) return this.#reply(session, QUEUED);
       transaction.aborted = true;
       return this.#reply(session, CROSSSLOT);
+    }
+    if (topology.cluster && command?.isWrite && command.requestPolicy.startsWith('all_')) {
+      transaction.aborted = true;
+      return this.#reply(session, oneShardOnly(command));
     }
     // A pinned connection that is gone takes nothing any more, and EXEC will say so.
     if (transaction.aborted && transaction.pin === null) return this.#reply(session, QUEUED);
@@ -102,7 +115,9 @@ export class Transactions {
     transaction.bytes += end - start;
     if (command !== null) {
       if (command.state === 'client') this.#on.pause.queued(transaction, frame, command);
-      transaction.replicates ||= command.replicates && !mayOnlyRead(command, frame);
+      const unsure = mayOnlyRead(command, frame);
+      transaction.unsure ||= unsure;
+      transaction.replicates ||= command.replicates && !unsure;
     }
     if (command !== null) this.#noteEffect(session, transaction, frame, command);
     if (transaction.node === null) {
@@ -110,7 +125,9 @@ export class Transactions {
         transaction.keep(buf, start, end);
         return this.#reply(session, QUEUED);
       }
+      // What no server takes goes to any, for its words, and nothing of the rest will be executed.
       transaction.node = topology.nodes[0];
+      transaction.aborted = true;
     }
     this.#begin(session, transaction);
     this.#send(session, transaction, buf, start, end);
@@ -210,6 +227,7 @@ export class Transactions {
       writes.begin(request);
     }
     this.#forward(session, transaction, request, EXEC, 0, EXEC.length);
+    pins.blocked = transaction.unsure && session.paused !== RUNNING;
     pins.transaction = null;
     return DONE;
   }

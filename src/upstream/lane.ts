@@ -121,6 +121,11 @@ export class Lane implements Carrier, Flushable {
     );
   }
 
+  /** Whether it has no connection, and the last try to make one failed a moment ago. */
+  get down(): boolean {
+    return this.state === 'idle' && clock.ms < this.#refuseUntil;
+  }
+
   /** Whether its oldest call has waited longer than others should have to wait behind it. */
   get stalled(): boolean {
     return this.#head !== null && this.state === 'up' && clock.us - this.#head.begunAt > STALLED;

@@ -47,6 +47,20 @@ export const DIFFERENCES: readonly Difference[] = [
     differs: 'the number of receivers',
     why: 'a node counts its own subscribers alone, and those of heatsink hang on all nodes',
   },
+  {
+    commands: 'client|tracking',
+    calls: /REDIRECT/,
+    topology: 'cluster',
+    reply: /^-ERR heatsink: on a cluster CLIENT TRACKING cannot redirect/,
+    differs: 'REDIRECT is refused',
+    why: 'the other client would have to be subscribed at every node; in RESP3 tracking needs no other client',
+  },
+  {
+    commands: 'script|debug',
+    reply: /^(\+OK|-ERR Use SCRIPT DEBUG YES\/SYNC\/NO)$/,
+    differs: 'it does not complain of a pipeline',
+    why: 'what a client sends in one go, heatsink need not pass on in one go',
+  },
 ];
 
 export interface Meaningless {

@@ -12,9 +12,9 @@ MULTI | MULTI | GET @k | EXEC | MULTI | WATCH @k | GET @k | EXEC | MULTI | GET |
 MULTI | NONSENSE | EXEC | MULTI | EXEC x | EXEC | MULTI | LPUSH @k x | INCR @n | EXEC | GET @n
 MULTI | MGET @k @n | DEL @k @n | EXISTS @k | MSET @k 1 @n 2 | EXEC | MULTI | BLPOP @l 0 | BRPOPLPUSH @l @m 0 | EXEC
 MULTI | XREAD BLOCK 0 STREAMS @x $ | WAIT 0 0 | EXEC | MULTI | EVAL "return redis.call('GET', KEYS[1])" 1 @k | EXEC
-MULTI | PING | PING x | ECHO x | DBSIZE | PUBLISH channel x | SCRIPT LOAD "return 1" | EXEC
+MULTI | PING | PING x | ECHO x | PUBLISH channel x | SCRIPT LOAD "return 1" | EXEC
 MULTI | CLIENT SETNAME me | CLIENT GETNAME | EXEC | CLIENT GETNAME | MULTI | SET @k 5 PX 1000000 | EXPIREAT @k 4000000000
-PEXPIRETIME @k | EXEC | MULTI | FLUSHALL | EXEC | GET @k | MULTI x | DISCARD x | DISCARD
+PEXPIRETIME @k | EXEC | MULTI x | DISCARD x | DISCARD
 MULTI | DISCARD | MULTI | SET @k v | GET @k | EXEC | MULTI | UNWATCH | EXEC | MULTI | COMMAND COUNT | EXEC
 MULTI | CONFIG GET maxmemory-samples | OBJECT ENCODING @k | EXEC | MULTI | QUIT => end
 `,
@@ -35,6 +35,13 @@ b> RPUSH @l 1 | MULTI | EXEC | WATCH @k | b> GET @k | MULTI | EXEC | WATCH @k | 
 MULTI | SET @k v | SET ^k v | EXEC | GET @k | GET ^k | MULTI | SET @k v | MGET @k ^k | EXEC | MULTI | RENAME @k ^k | EXEC
 WATCH @k ^k | MULTI | PING | EXEC
 `,
+  ),
+  group(
+    'what is about all keys, in transactions',
+    `
+SET @k v | MULTI | DBSIZE | FLUSHALL | EXEC | GET @k
+`,
+    { topology: 'standalone' },
   ),
   group(
     'databases in transactions',
@@ -169,6 +176,6 @@ CLIENT TRACKING on | CLIENT TRACKINGINFO | CLIENT TRACKING off | b> CLIENT ID | 
 CLIENT TRACKING on REDIRECT LAST | CLIENT TRACKING on REDIRECT LAST BCAST | GET @k | SET @k v | b< 1 | c> SET @k w | GET @k
 c> SET @k x | b< 1 | CLIENT TRACKING off | CLIENT TRACKINGINFO | CLIENT GETREDIR | CLIENT CACHING yes
 `,
-    { protocol: 2 },
+    { protocol: 2, topology: 'standalone' },
   ),
 ];
