@@ -217,6 +217,7 @@ async function start(config: Config, log: Logger, onClose: OnClose): Promise<Omi
       candidates: detector.candidates,
     }),
   });
+  const login = makeLogin(config, topology, onClose);
   pipeline = new Pipeline({
     tier,
     tierOn,
@@ -229,8 +230,8 @@ async function start(config: Config, log: Logger, onClose: OnClose): Promise<Omi
     scatter,
     own,
     wide,
-    admission: new Admission(new Permit(policy), counters),
-    login: makeLogin(config, topology, onClose),
+    admission: new Admission(login, new Permit(policy), counters),
+    login,
     pause,
     counters,
     facts,

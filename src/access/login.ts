@@ -30,7 +30,9 @@ export interface Login {
    * Bytes of both are latin1.
    */
   authenticate(visitor: Visitor, name: string | null, password: string): Buffer | null;
-  /** Whether this command about the connection must wait until the upstream has said what it thinks of it. */
+  /** Whether the request must wait until the upstream has said if the visitor may do without a login. */
+  asksFirst(visitor: Visitor, frame: RequestFrame, command: Command | null): boolean;
+  /** Whether AUTH or HELLO, by a visitor without anything else under way, must wait for the upstream's word. */
   asks(visitor: Visitor, frame: RequestFrame, command: Command): boolean;
   /** The visitor goes, or becomes somebody else. */
   leave(visitor: Visitor): void;
@@ -55,6 +57,10 @@ export class UsersLogin implements Login {
     if (rights === null) return WRONG_PASSWORD;
     visitor.rights = rights;
     return null;
+  }
+
+  asksFirst(): boolean {
+    return false;
   }
 
   asks(): boolean {

@@ -28,10 +28,7 @@ export class Permit {
 
   /** The error for a request that a client with these rights may not send, or null. */
   refusal(rights: Rights, frame: RequestFrame, command: Command | null): Buffer | null {
-    if (!rights.authenticated && !BEFORE_AUTH.has(command?.name ?? '')) {
-      // Who has no user here, but one of the upstream, is told by the upstream; what is answered here is told here.
-      if (rights.identity === null || command?.route === 'local') return NOAUTH;
-    }
+    if (!rights.authenticated && !BEFORE_AUTH.has(command?.name ?? '')) return NOAUTH;
     if (command === null) {
       const free = rights.keys === null && !rights.readOnly;
       return free ? null : notThisCommand(argumentText(frame, 0).toLowerCase());

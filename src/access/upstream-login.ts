@@ -15,7 +15,7 @@ import { type Identity, spaceOf } from '../upstream/space.ts';
 import type { Topology } from '../upstream/topology.ts';
 import type { Identities } from './identities.ts';
 import { type Login, type Visitor, WRONG_PASSWORD } from './login.ts';
-import { EVERYTHING, type Rights } from './rights.ts';
+import { EVERYTHING, NOTHING, type Rights } from './rights.ts';
 
 /** A server closes a connection that is not logged in and sends longer arguments. In bytes. */
 const LONGEST = 16_384;
@@ -23,14 +23,14 @@ const TOO_MANY = errorReply('ERR heatsink: too many users of the upstream are lo
 const PING = encodeRequest(['PING']);
 /** An administrative command that changes nothing: who may send it is taken for an admin. */
 const ADMINISTRATIVE = encodeRequest(['CONFIG', 'GET', 'databases']);
-/** Commands about the connection that need no login, or are one. */
+/** Commands that need no login, or are one. */
 const WITHOUT_LOGIN = new Set(['auth', 'quit', 'reset', 'post', 'host:']);
 
 /** Of the connections over which logins are tried. */
 const DOOR: Identity = { username: '', password: null };
 /** Of those of clients that have not logged in. */
 const NOBODY: Identity = { username: '', password: null };
-const UNNAMED: Rights = { ...EVERYTHING, identity: NOBODY };
+const UNNAMED: Rights = { ...NOTHING, identity: NOBODY };
 
 /** What the upstream says of one login. */
 interface Verdict {
@@ -52,6 +52,8 @@ export class UpstreamLogin implements Login {
   readonly #questions = new WeakMap<Visitor, Question>();
   /** Those for the request that is being answered. */
   #verdicts: Verdict[] = [];
+  /** Who was told by now whether it may do without a login, or waits for it. */
+  readonly #nobodies = new WeakMap<Visitor, 'waits' | 'told'>();
 
   /** `open`: who does not log in is heatsink's own user to the upstream; else nobody. */
   constructor(topology: Topology, identities: Identities, open: boolean) {
@@ -73,6 +75,21 @@ export class UpstreamLogin implements Login {
     this.leave(visitor);
     visitor.rights = { ...EVERYTHING, name: identity.username, admin: verdict.admin, identity };
     return null;
+  }
+
+  /**
+   * Once it may, it may for ever, as with a server that gets a password later on. Until then it is asked for each
+   * request, so that the server can have its password taken away.
+   */
+  asksFirst(visitor: Visitor, frame: RequestFrame, command: Command | null): boolean {
+    const { authenticated, identity } = visitor.rights;
+    const name = command?.name ?? '';
+    if (authenticated || identity !== NOBODY || WITHOUT_LOGIN.has(name)) return false;
+    if (name === 'hello' && loginsOf(frame).length > 0) return false;
+    const state = this.#nobodies.get(visitor);
+    if (state === undefined) this.#tryNobody(visitor);
+    else if (state === 'told') this.#nobodies.delete(visitor);
+    return state !== 'told';
   }
 
   asks(visitor: Visitor, frame: RequestFrame, command: Command): boolean {
@@ -98,8 +115,6 @@ export class UpstreamLogin implements Login {
     if (name === 'auth' && frame.argc <= 3) this.#tryLogin(visitor, question, frame, 1, frame.argc - 1);
     else if (name === 'hello')
       for (const at of loginsOf(frame)) this.#tryLogin(visitor, question, frame, at, 2);
-    const known = visitor.rights.identity !== NOBODY || WITHOUT_LOGIN.has(name);
-    if (!known && question.missing === 0) this.#tryNobody(visitor, question);
     return question;
   }
 
@@ -113,20 +128,31 @@ export class UpstreamLogin implements Login {
       return;
     }
     const lane = this.#laneOf(visitor, DOOR);
-    this.#call(visitor, question, lane, encodeRequest(['AUTH', ...args]), (error) => {
+    question.missing += 2;
+    const done = (): void => {
+      if (--question.missing === 0) visitor.release();
+    };
+    this.#call(lane, encodeRequest(['AUTH', ...args]), (error) => {
       verdict.error = error;
+      done();
     });
     // Right behind it on the same connection: it is answered as that user, if it is that user now.
-    this.#call(visitor, question, lane, ADMINISTRATIVE, (error) => {
+    this.#call(lane, ADMINISTRATIVE, (error) => {
       verdict.admin = error === null;
+      done();
     });
   }
 
   /** Asks whether clients may do without a login. */
-  #tryNobody(visitor: Visitor, question: Question): void {
-    this.#call(visitor, question, this.#laneOf(visitor, NOBODY), PING, (error) => {
+  #tryNobody(visitor: Visitor): void {
+    this.#nobodies.set(visitor, 'waits');
+    const { rights } = visitor;
+    this.#call(this.#laneOf(visitor, NOBODY), PING, (error, replied) => {
+      this.#nobodies.set(visitor, 'told');
       const authenticated = error === null || !error.toString('latin1').startsWith('-NOAUTH');
-      if (visitor.rights.identity === NOBODY) visitor.rights = { ...visitor.rights, authenticated };
+      // Without an upstream nothing but its absence can be told; that makes nobody an admin.
+      visitor.rights = { ...rights, authenticated, admin: rights.admin && replied };
+      visitor.release();
     });
   }
 
@@ -135,23 +161,17 @@ export class UpstreamLogin implements Login {
     return nodes[visitor.id % nodes.length].lane(spaceOf(2, 0, identity), visitor.id);
   }
 
-  #call(
-    visitor: Visitor,
-    question: Question,
-    lane: Lane,
-    request: Buffer,
-    answered: (error: Buffer | null) => void,
-  ): void {
-    question.missing++;
-    const done = (call: Call, error: Buffer | null): void => {
-      releaseBytes(call);
-      answered(error);
-      if (--question.missing === 0) visitor.release();
-    };
+  /** `answered` gets the error reply or null, and whether it is the server's. */
+  #call(lane: Lane, request: Buffer, answered: (error: Buffer | null, replied: boolean) => void): void {
     const call = new Call({
-      replied: (_, buf, start, end) =>
-        done(call, buf[start] === TYPE.error ? Buffer.from(buf.subarray(start, end)) : null),
-      failed: (_, reason) => done(call, errorReply(`ERR heatsink: cannot log in at ${reason}`)),
+      replied(_, buf, start, end) {
+        releaseBytes(call);
+        answered(buf[start] === TYPE.error ? Buffer.from(buf.subarray(start, end)) : null, true);
+      },
+      failed(_, reason) {
+        releaseBytes(call);
+        answered(errorReply(`ERR heatsink: cannot log in at ${reason}`), false);
+      },
     });
     lane.send(call, request, 0, request.length);
     lane.seal();
