@@ -25,9 +25,15 @@ Every option can be given as a flag, in the environment and in a YAML file (\`--
 ${optionsTable()}
 ## Users
 
-\`auth: users\` (the default) knows the users in \`users\`. A connection begins as the user \`default\` if that is listed
-with \`nopass: true\`; else it must say AUTH, or HELLO with AUTH, first. Without any users every client may come in, as
-with a Redis without password, and its commands run with the rights of the user in the upstream URL.
+Where \`users\` are listed, heatsink itself checks who comes in. A connection begins as the user \`default\` if that is
+listed with \`nopass: true\`; else it must say AUTH, or HELLO with AUTH, first.
+
+Without \`users\`, AUTH and HELLO go through to the upstream, and its ACL says what a client may do from then on: each
+of its users gets connections of its own, and nothing is shared or kept across users. What is kept for a user lives no
+longer than \`tier.maxStaleness\`, so that a right that the server takes away is gone as fast. Who does not log in comes
+in with the rights of the user in the upstream URL (\`auth: auto\`, the default), or with those that the upstream gives
+to a connection without a login (\`auth: upstream\`); the user in the URL is then heatsink's own, for topology, the
+table of commands and invalidations.
 
 | Key | Meaning |
 |---|---|
@@ -42,17 +48,12 @@ A user with \`keys\` may not send what would show or change other keys (KEYS, SC
 scripts and functions, which could reach any key. Channels are open to every user: where the server publishes
 keyspace notifications, they tell all users the names of keys.
 
-\`auth: upstream\` hands AUTH and HELLO through to the upstream. What a client may do is then for the server's ACL to
-say: each of its users gets connections of its own, and nothing is shared or kept across users. What is kept for a
-user lives no longer than \`tier.maxStaleness\`, so that a right that the server takes away is gone as fast. The user in
-the upstream URL is heatsink's own, for topology, the table of commands and invalidations.
-
 ## Policy
 
 Some commands are not for everybody. \`policy\` says \`allow\`, \`admin\` or \`deny\` for a group, a command, or a
-subcommand as \`config|set\`; the narrower rule wins. Admins are the users with \`admin: true\`; where there are no
-users, clients over loopback; with \`auth: upstream\` also those whom the server lets read its CONFIG. What a script
-does inside the server is not looked at.
+subcommand as \`config|set\`; the narrower rule wins. Admins are the users with \`admin: true\`; where no
+users are listed, clients over loopback that have not logged in, and those that have as users whom the server lets read
+its CONFIG. What a script does inside the server is not looked at.
 
 ${policyTable()}
 Everything else is allowed, except that CONFIG GET shows passwords to admins only.
