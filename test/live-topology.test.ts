@@ -40,8 +40,8 @@ function tagsOf([first, last]: readonly [number, number]): string[] {
   ];
 }
 
-async function proxyTo(cluster: Cluster): Promise<ProxyProcess> {
-  const proxy = await spawnProxy({ upstream: cluster.url, flags: { 'hot-threshold': '50' } });
+async function proxyTo(cluster: Cluster, flags: Record<string, string> = {}): Promise<ProxyProcess> {
+  const proxy = await spawnProxy({ upstream: cluster.url, flags: { 'hot-threshold': '50', ...flags } });
   open.push(() => proxy.close());
   return proxy;
 }
@@ -147,6 +147,26 @@ describe('without any error to any client', () => {
     },
     TIMEOUT,
   );
+
+  it('a node leaves before anybody has asked for the slots that it gave away', async () => {
+    const lazy = await proxyTo(cluster, { 'topology-interval': '3600000' });
+    const [tag] = tagsOf([0, 16_383]);
+    const at = [slot(tag), slot(tag)] as const;
+    const home = await cluster.slotOwner(tag);
+    const added = await addMaster(cluster.nodes);
+    open.push(() => added.stop());
+    await reshard([...cluster.nodes, added], at, home, added);
+    const wire = new Wire(lazy.port);
+    expect(await wire.say('SET', tag, 'x')).toBe('+OK');
+    // What has changed is looked for once more; then nobody knows until somebody asks.
+    await sleep(1500);
+    await reshard([...cluster.nodes, added], at, added, home);
+    await forget(added, cluster.nodes);
+    wire.sendAll([['MULTI'], ['GET', tag], ['SET', tag, 'y'], ['EXEC'], ['GET', tag]]);
+    const replies = (await wire.replies(5)).map((reply) => reply.toString());
+    expect(replies.slice(3)).toEqual(['*2\r\n$1\r\nx\r\n+OK\r\n', '$1\r\ny\r\n']);
+    wire.close();
+  });
 });
 
 /** What a client may be told that waits for the server, or asks for a replica's word, while masters change places. */
