@@ -20,6 +20,10 @@ export const TRYAGAIN_PAUSE = 10;
 
 /** Redis Cluster's words for a slot without owner. */
 export const UNSERVED = 'CLUSTERDOWN Hash slot not served';
+/** How it ends commands that wait, when it becomes a replica. */
+const DEMOTED = 'UNBLOCKED force unblock';
+/** Of MOVED, ASK, TRYAGAIN, CLUSTERDOWN and UNBLOCKED: any other error is the client's. */
+const INITIALS = Buffer.from('MATCU');
 const ASKING = encodeRequest(['ASKING']);
 /** Its initial. */
 const NOSCRIPT = 0x4e;
@@ -57,10 +61,10 @@ export class Redirects {
       return null;
     }
     const initial = buf[start + 1];
-    // M, A, T, C: any other error is the client's.
-    if (initial !== 0x4d && initial !== 0x41 && initial !== 0x54 && initial !== 0x43) return null;
+    if (!INITIALS.includes(initial)) return null;
     const words = buf.toString('latin1', start + 1, end - 2);
-    if (words === UNSERVED) return { word: 'CLUSTERDOWN', slot: -1, host: '', port: 0 };
+    if (words === UNSERVED || words.startsWith(DEMOTED))
+      return { word: 'CLUSTERDOWN', slot: -1, host: '', port: 0 };
     const [word, slot, address = ''] = words.split(' ');
     if (word === 'TRYAGAIN') return { word, slot: -1, host: '', port: 0 };
     if ((word !== 'MOVED' && word !== 'ASK') || address === '') return null;

@@ -20,6 +20,7 @@ import { type Answers, failure, SLOT_UNSERVED } from './answers.ts';
 import type { ClientPause } from './client-pause.ts';
 import type { ExecCall } from './exec.ts';
 import { DONE, FORWARD, HOLD, type Outcome } from './outcome.ts';
+import type { Pins } from './pins.ts';
 import type { Redirects } from './redirects.ts';
 import { type Request, takeRequest, WRITES_ALL, WRITES_KEYS } from './request.ts';
 import type { Session } from './session.ts';
@@ -70,7 +71,13 @@ export class Transactions {
   serve(session: Session, frame: RequestFrame, command: Command): Outcome {
     const transaction = session.pins?.transaction ?? null;
     // The server says what is wrong with it, and an open transaction fails for it.
-    if (!fits(command, frame)) return transaction?.open ? this.queue(session, frame, command) : FORWARD;
+    if (!fits(command, frame)) {
+      if (!transaction?.open) return FORWARD;
+      const outcome = this.queue(session, frame, command);
+      // EXEC is the one command that ends a transaction even so.
+      if (outcome === DONE && command.name === 'exec') (session.pins as Pins).transaction = null;
+      return outcome;
+    }
     switch (command.name) {
       case 'multi':
         return this.#multi(session, transaction);

@@ -31,7 +31,7 @@ export function commandSequence(
     of('GET', key),
     of('GET', key),
     of('SET', key, text),
-    of('SET', key, text, fc.constantFrom(['NX'], ['XX'], ['GET'], ['EX', '1000'], ['NONSENSE'])),
+    of('SET', key, text, fc.constantFrom(['NX'], ['XX'], ['GET'], ['EXAT', '4000000000'], ['NONSENSE'])),
     of('MGET', keys),
     of('MSET', pairs),
     of('MSETNX', pairs),

@@ -47,8 +47,8 @@ export const WEAKER: readonly Weaker[] = [
   {
     relation: 'kind',
     commands:
-      'slowlog|get slowlog|len latency|histogram memory|doctor memory|stats memory|malloc-stats bgsave ' +
-      'bgrewriteaof',
+      'slowlog|get slowlog|len latency|histogram memory|doctor memory|stats memory|malloc-stats bgsave',
+
     why: 'they tell of the life of one process, or depend on what it is doing',
   },
 ];
