@@ -169,6 +169,7 @@ export class Tracking {
     const pin = target === session ? session.pin().need(node) : target.redirectedTo(node);
     if (pin.lane.state !== 'closed' && pin.serverId === '') {
       pin.onServerId(() => session.release());
+      pin.lane.connect();
       return HOLD;
     }
     const args = Array.from({ length: frame.argc }, (_, i) => Buffer.from(argument(frame, i)));
