@@ -4,6 +4,7 @@
 //   tier       cache/tier            asked a moment ago and still valid?            -> reply
 //   classify   commands/table        which command; about the connection itself?    -> reply, or a clear refusal
 //              admission.ts          may this client send it?                       -> refusal
+//              client-pause.ts       does a CLIENT PAUSE hold it?                   -> waits
 //              own-connection.ts     does it need a connection of its own upstream? -> pinned
 //              wide.ts               does it need several nodes, or a reply that is completed? -> scattered
 //   keys       commands/keys         which keys
