@@ -215,6 +215,8 @@ async function start(config: Config, log: Logger, onClose: OnClose): Promise<Omi
       tier: { entries: tier.entries, bytes: tier.bytes, maxBytes: tier.options.maxBytes },
       hotKeys: detector.hotKeys,
       candidates: detector.candidates,
+      held: pause.held,
+      tracking: topology.nodes.reduce((sum, node) => sum + (node.tracker?.connections ?? 0), 0),
     }),
   });
   const login = makeLogin(config, topology, onClose);

@@ -32,8 +32,11 @@ export interface Login {
   authenticate(visitor: Visitor, name: string | null, password: string): Buffer | null;
   /** Whether the request must wait until the upstream has said if the visitor may do without a login. */
   asksFirst(visitor: Visitor, frame: RequestFrame, command: Command | null): boolean;
-  /** Whether AUTH or HELLO, by a visitor without anything else under way, must wait for the upstream's word. */
-  asks(visitor: Visitor, frame: RequestFrame, command: Command): boolean;
+  /**
+   * Whether a command about the connection, by a visitor without anything else under way, must wait for the
+   * upstream's word; or the error by which the upstream refuses it.
+   */
+  asks(visitor: Visitor, frame: RequestFrame, command: Command): boolean | Buffer;
   /** The visitor goes, or becomes somebody else. */
   leave(visitor: Visitor): void;
 }

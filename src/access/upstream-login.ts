@@ -20,6 +20,7 @@ import { EVERYTHING, NOTHING, type Rights } from './rights.ts';
 /** A server closes a connection that is not logged in and sends longer arguments. In bytes. */
 const LONGEST = 16_384;
 const TOO_MANY = errorReply('ERR heatsink: too many users of the upstream are logged in through it');
+const SELECT = encodeRequest(['SELECT', 0]);
 const PING = encodeRequest(['PING']);
 /** An administrative command that changes nothing: who may send it is taken for an admin. */
 const ADMINISTRATIVE = encodeRequest(['CONFIG', 'GET', 'databases']);
@@ -42,6 +43,8 @@ interface Verdict {
 /** What is asked for one client, whose request waits meanwhile. */
 interface Question {
   readonly verdicts: Verdict[];
+  /** Why the server refuses the command itself. */
+  refusal: Buffer | null;
   missing: number;
 }
 
@@ -92,7 +95,7 @@ export class UpstreamLogin implements Login {
     return state !== 'told';
   }
 
-  asks(visitor: Visitor, frame: RequestFrame, command: Command): boolean {
+  asks(visitor: Visitor, frame: RequestFrame, command: Command): boolean | Buffer {
     let question = this.#questions.get(visitor);
     if (question === undefined) {
       question = this.#ask(visitor, frame, command);
@@ -102,7 +105,7 @@ export class UpstreamLogin implements Login {
     if (question.missing > 0) return true;
     this.#questions.delete(visitor);
     this.#verdicts = question.verdicts;
-    return false;
+    return question.refusal ?? false;
   }
 
   leave({ rights }: Visitor): void {
@@ -110,12 +113,23 @@ export class UpstreamLogin implements Login {
   }
 
   #ask(visitor: Visitor, frame: RequestFrame, command: Command): Question {
-    const question: Question = { verdicts: [], missing: 0 };
+    const question: Question = { verdicts: [], refusal: null, missing: 0 };
     const { name } = command;
     if (name === 'auth' && frame.argc <= 3) this.#tryLogin(visitor, question, frame, 1, frame.argc - 1);
     else if (name === 'hello')
       for (const at of loginsOf(frame)) this.#tryLogin(visitor, question, frame, at, 2);
+    else if (name === 'select' && visitor.rights.identity !== null) this.#trySelect(visitor, question);
     return question;
+  }
+
+  /** Asks whether its user may change databases: connections are in theirs before that user logs in. */
+  #trySelect(visitor: Visitor, question: Question): void {
+    const lane = this.#laneOf(visitor, visitor.rights.identity as Identity);
+    question.missing++;
+    this.#call(lane, SELECT, (error) => {
+      question.refusal = error;
+      if (--question.missing === 0) visitor.release();
+    });
   }
 
   /** Asks for the login by `count` arguments from `at`: a password, or a name and a password. */

@@ -67,6 +67,8 @@ export interface Command {
   /** It may send something to replicas, data or a message: what a pause of writes holds. */
   readonly replicates: boolean;
   readonly blocking: boolean;
+  /** No transaction may hold it. */
+  readonly noMulti: boolean;
   /** Its raw reply may be given again until its one key changes. */
   readonly cacheable: boolean;
   /** The argument that is the only key in every form of the command, e.g. 1 for GET; else 0. */

@@ -67,6 +67,7 @@ export function toCommand(row: Row, guardOf: GuardOf): Command {
     isWrite: !isRead && (keyed || row.flags.includes('write') || name === 'debug'),
     replicates: row.flags.includes('write') || REPLICATING.has(name),
     blocking,
+    noMulti: row.flags.includes('no_multi'),
     cacheable: isRead && isDeterministicRead(name),
     fixedKey: keysUnknown ? 0 : fixedKeyOf(keySpecs),
     keySpecs,

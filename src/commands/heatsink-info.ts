@@ -12,6 +12,10 @@ export interface OwnState {
   readonly tier: { readonly entries: number; readonly bytes: number; readonly maxBytes: number };
   readonly hotKeys: number;
   readonly candidates: number;
+  /** Clients that a pause holds. */
+  readonly held: number;
+  /** Connections of heatsink itself to one server that it tracks keys for. */
+  readonly tracking: number;
 }
 
 const startedAt = Date.now();

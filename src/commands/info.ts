@@ -51,6 +51,12 @@ export function withField(text: string, name: string, value: string | number): s
   return text.replace(new RegExp(`^${name}:.*?(?=\\r?$)`, 'm'), () => `${name}:${value}`);
 }
 
+/** The text with that much added to a field, if it has that field; never below zero. */
+export function withAdded(text: string, name: string, more: number): string {
+  const found = new RegExp(`^${name}:(\\d+)`, 'm').exec(text);
+  return found === null ? text : withField(text, name, Math.max(0, Number(found[1]) + more));
+}
+
 function parse(text: string): Sections {
   const sections: Sections = new Map();
   let fields: Fields = new Map();

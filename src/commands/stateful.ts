@@ -15,6 +15,8 @@ const ROWS: readonly (readonly [State, string])[] = [
   ['transaction', 'multi exec discard watch unwatch'],
   ['subscription', 'subscribe psubscribe ssubscribe unsubscribe punsubscribe sunsubscribe'],
   ['wait', 'wait waitaof'],
+  // DEBUG SLEEP holds its connection up.
+  ['blocking', 'debug'],
   ['tracking', 'client|tracking client|caching client|trackinginfo client|getredir'],
   [
     'client',

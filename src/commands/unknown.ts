@@ -10,6 +10,7 @@ export const UNKNOWN: Command = {
   isWrite: true,
   replicates: true,
   blocking: false,
+  noMulti: false,
   cacheable: false,
   fixedKey: 0,
   keySpecs: [],

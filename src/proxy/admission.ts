@@ -5,9 +5,12 @@ import type { Permit } from '../access/permit.ts';
 import { ALLOWED, type Command } from '../commands/command.ts';
 import { fits } from '../commands/keys.ts';
 import { C, type Counters } from '../counters.ts';
+import { errorReply } from '../resp3/encode.ts';
 import type { RequestFrame } from '../resp3/request-frame.ts';
 import { DONE, FORWARD, HOLD, type Outcome } from './outcome.ts';
 import type { Session } from './session.ts';
+
+const NOT_INSIDE = errorReply('ERR Command not allowed inside a transaction');
 
 export class Admission {
   readonly #login: Login;
@@ -25,10 +28,11 @@ export class Admission {
     // Of a wrong number of arguments the server speaks first, and does nothing.
     if (command !== null && command.guard !== ALLOWED && !fits(command, frame)) return FORWARD;
     if (!session.authenticated && this.#login.asksFirst(session, frame, command)) return HOLD;
-    const refusal = this.#permit.refusal(session.rights, frame, command);
+    const transaction = session.pins?.transaction;
+    const inside = transaction?.open === true && command?.noMulti === true;
+    const refusal = inside ? NOT_INSIDE : this.#permit.refusal(session.rights, frame, command);
     if (refusal === null) return FORWARD;
     this.#counters[C.refused]++;
-    const transaction = session.pins?.transaction;
     if (transaction?.open) transaction.aborted = true;
     session.reply(refusal);
     return DONE;

@@ -15,7 +15,6 @@ import type { Request } from './request.ts';
 import type { Session } from './session.ts';
 import type { Transaction } from './transaction.ts';
 
-const MULTI = encodeRequest(['MULTI']);
 const ASKING = encodeRequest(['ASKING']);
 const NOTHING = { 2: Buffer.from('*-1\r\n'), 3: Buffer.from('_\r\n') };
 const TOO_LONG = errorReply(
@@ -103,7 +102,7 @@ export class ExecCall {
     const { lane } = session.pin().need(transaction.node as UpstreamNode);
     // ASKING before MULTI holds for the whole transaction.
     if (asking) sendQuietly(lane, ASKING);
-    sendQuietly(lane, MULTI);
+    sendQuietly(lane, transaction.multi);
     const owner = this.#watchful(transaction);
     for (const bytes of transaction.commands ?? []) {
       lane.send(new Call(owner), bytes, 0, bytes.length);

@@ -103,7 +103,7 @@ export class Pins implements PinHolder {
 
   unasked(pin: Pin, buf: Buffer, start: number, end: number): boolean {
     if (this.#isReply(pin, buf, start)) return false;
-    this.#client.push(buf, start, end);
+    if (!this.monitoring || !isHousekeeping(buf, start, end)) this.#client.push(buf, start, end);
     return true;
   }
 
@@ -130,3 +130,21 @@ export class Pins implements PinHolder {
 
 const ZERO = 0x30;
 const NINE = 0x39;
+
+/** What heatsink itself says to servers, between the client's commands, and what no client's command looks like. */
+const HOUSEKEEPING = [
+  '"PING" "heatsink"',
+  '"EXISTS" "heatsink:probe',
+  '"CLIENT" "ID"',
+  '"CLIENT" "SETNAME"',
+  '"CLIENT" "TRACKING"',
+  '"HELLO"',
+  '"SELECT"',
+];
+
+/** Whether the line of MONITOR shows what no client has sent. */
+function isHousekeeping(buf: Buffer, start: number, end: number): boolean {
+  const command = buf.indexOf('] ', start) + 2;
+  const text = buf.toString('latin1', command, Math.min(end, command + 40));
+  return HOUSEKEEPING.some((words) => text.startsWith(words));
+}

@@ -340,7 +340,12 @@ export class Pipeline implements Servant {
   /** A command that changes the connection is served when it is the only one, so that it changes no other. */
   #local(session: Session, frame: RequestFrame, command: Command): Outcome {
     if (session.pending > 0) return HOLD;
-    if (this.#on.login.asks(session, frame, command)) return HOLD;
+    const asks = this.#on.login.asks(session, frame, command);
+    if (asks === true) return HOLD;
+    if (asks !== false) {
+      this.#fail(session, asks);
+      return DONE;
+    }
     const reply = answerLocally(command, frame, session, this.#on.facts);
     if (reply === null) return FORWARD;
     this.counters[C.local]++;

@@ -1,11 +1,13 @@
 // What heatsink knows of one client's transaction, from its first WATCH or from MULTI on.
 
 import type { PauseMode, PauseOrder } from '../commands/client-pause.ts';
+import { encodeRequest } from '../resp3/encode.ts';
 import type { CallOwner } from '../upstream/call.ts';
 import type { UpstreamNode } from '../upstream/node.ts';
 import type { Pin } from '../upstream/pin.ts';
 import type { Redirection } from './redirects.ts';
 
+const MULTI: Buffer = encodeRequest(['MULTI']);
 /** A transaction whose commands take more bytes is not repeated when its slot moves. */
 const KEPT_MAX = 1024 * 1024;
 
@@ -21,6 +23,8 @@ export class Transaction {
   open = false;
   /** Whether the server has its MULTI. */
   begun = false;
+  /** MULTI in the client's own writing, which MONITOR shows. */
+  multi = MULTI;
   /** Who gets the replies to its commands; null until MULTI. */
   owner: CallOwner | null = null;
   watching = false;

@@ -27,8 +27,6 @@ import type { Session } from './session.ts';
 import { Transaction } from './transaction.ts';
 import type { Writes } from './writes.ts';
 
-const MULTI = encodeRequest(['MULTI']);
-const EXEC = encodeRequest(['EXEC']);
 const DISCARD = encodeRequest(['DISCARD']);
 const UNWATCH = encodeRequest(['UNWATCH']);
 const QUEUED = simpleString('QUEUED');
@@ -80,11 +78,11 @@ export class Transactions {
     }
     switch (command.name) {
       case 'multi':
-        return this.#multi(session, transaction);
+        return this.#multi(session, frame, transaction);
       case 'watch':
         return this.#watch(session, frame, command, transaction);
       case 'exec':
-        return this.#exec(session, transaction);
+        return this.#exec(session, frame, transaction);
       case 'discard':
         return this.#discard(session, transaction);
       default:
@@ -172,12 +170,13 @@ export class Transactions {
     };
   }
 
-  #multi(session: Session, transaction: Transaction | null): Outcome {
+  #multi(session: Session, { buf, start, end }: RequestFrame, transaction: Transaction | null): Outcome {
     if (transaction?.open) return this.#reply(session, NESTED);
     if (session.pending > 0) return HOLD;
     const pins = session.pin();
     pins.transaction ??= new Transaction();
     pins.transaction.open = true;
+    pins.transaction.multi = Buffer.from(buf.subarray(start, end));
     pins.transaction.owner = this.#owner(pins.transaction);
     if (!this.#on.topology.cluster) pins.transaction.node = this.#on.topology.nodes[0];
     return this.#reply(session, OK);
@@ -208,7 +207,7 @@ export class Transactions {
     return DONE;
   }
 
-  #exec(session: Session, transaction: Transaction | null): Outcome {
+  #exec(session: Session, { buf, start, end }: RequestFrame, transaction: Transaction | null): Outcome {
     if (!transaction?.open) return this.#reply(session, EXEC_ALONE);
     const { topology, writes } = this.#on;
     const pins = session.pin();
@@ -233,7 +232,7 @@ export class Transactions {
       session.writing++;
       writes.begin(request);
     }
-    this.#forward(session, transaction, request, EXEC, 0, EXEC.length);
+    this.#forward(session, transaction, request, buf, start, end);
     pins.blocked = transaction.unsure && session.paused !== RUNNING;
     pins.transaction = null;
     return DONE;
@@ -311,7 +310,7 @@ export class Transactions {
     if (transaction.begun) return;
     transaction.begun = true;
     transaction.pin ??= session.pin().need(transaction.node as NonNullable<Transaction['node']>);
-    sendQuietly(transaction.pin.lane, MULTI);
+    sendQuietly(transaction.pin.lane, transaction.multi);
     for (const bytes of transaction.commands ?? []) sendQuietly(transaction.pin.lane, bytes);
   }
 

@@ -6,7 +6,7 @@ import { parseInteger } from '../commands/client-state.ts';
 import type { Command } from '../commands/command.ts';
 import { textOf } from '../commands/elements.ts';
 import { connectedClients, heatsinkSection, type OwnState } from '../commands/heatsink-info.ts';
-import { mergeInfo, withField } from '../commands/info.ts';
+import { mergeInfo, withAdded, withField } from '../commands/info.ts';
 import { fits } from '../commands/keys.ts';
 import { mergeSlowlogs } from '../commands/merge-special.ts';
 import { configGet, configSet, type Tunables, withOwn } from '../commands/tunables.ts';
@@ -111,8 +111,8 @@ export class Wide {
   }
 
   /**
-   * The upstream's INFO, with heatsink's section behind it. `connected_clients` is the number of heatsink's clients:
-   * the servers see heatsink's connections only, which say nothing of how many it serves.
+   * The upstream's INFO, with heatsink's section behind it. Counts of clients are those of heatsink's clients: the
+   * servers see its connections only, and not whom it holds back itself.
    */
   #info(session: Session, frame: RequestFrame, command: Command): Outcome {
     const { topology, facade, counters, state } = this.#on;
@@ -128,7 +128,10 @@ export class Wide {
     const merge = unlessFailed((replies) => {
       const texts = replies.map(textOf);
       const merged = texts.length > 1 ? mergeInfo(texts) : texts[0];
-      const counted = withField(merged, 'connected_clients', connectedClients(counters));
+      const { held, tracking } = state();
+      const connected = withField(merged, 'connected_clients', connectedClients(counters));
+      const blocked = withAdded(connected, 'blocked_clients', held);
+      const counted = withAdded(blocked, 'tracking_clients', -tracking);
       const text = [facade.completeInfo(counted), own()].filter((block) => block !== '').join('\r\n');
       // The kind of string that the server gave.
       return textReply(replies[0][0] === TYPE.bulk ? 2 : 3, text);

@@ -38,7 +38,9 @@ export class Writes {
     } else if (request.writes === WRITES_ALL) {
       this.#versions.writeAllEnded();
     } else if (request.writes === WRITES_LATE) {
-      for (const keyHash of request.keyHashes as number[]) this.#endLate(keyHash);
+      const hashes = request.keyHashes as number[];
+      for (const keyHash of hashes) this.#endLate(keyHash);
+      if (hashes.length === 0) this.#endAnything();
     }
   }
 
@@ -49,6 +51,12 @@ export class Writes {
   #endLate(keyHash: number): void {
     this.#versions.invalidate(keyHash);
     this.#counters[C.invalidatedByWrite] += this.#tier.dropKey(keyHash);
+  }
+
+  /** It may have changed any key: DEBUG. */
+  #endAnything(): void {
+    this.#versions.invalidateAll();
+    this.#counters[C.invalidatedByFlush] += this.#tier.dropWhere(() => true);
   }
 
   #beginKey(keyHash: number): void {

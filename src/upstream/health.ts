@@ -19,7 +19,7 @@ export function watchHealth(control: Control, changed: (trouble: string | null) 
   async function ask(): Promise<void> {
     if (asking) return;
     asking = true;
-    const now = await control.call('PING').then(
+    const now = await control.call('PING', 'heatsink').then(
       () => null,
       (error: Error) => `no server answers: ${error.message}`,
     );

@@ -5,7 +5,7 @@ import { type Argument, encodeRequest } from '../resp3/encode.ts';
 import type { ServerTls } from '../resp3/socket.ts';
 import { Lane, type LaneOptions } from './lane.ts';
 import { PinPool } from './pin.ts';
-import { databaseOf, identityOf, isOwn, protocolOf, spaceOf } from './space.ts';
+import { databaseOf, type Identity, identityOf, isOwn, protocolOf, spaceOf } from './space.ts';
 import { Tracker, type TrackerOptions } from './tracking.ts';
 
 const NAME = encodeRequest(['CLIENT', 'SETNAME', 'heatsink']);
@@ -185,23 +185,30 @@ export class UpstreamNode {
   }
 }
 
-/** What makes a new connection one of that space. `own`: heatsink's own user. */
+/**
+ * What makes a new connection one of that space. `own`: heatsink's own user, who selects the database, as a client
+ * does that logs in as somebody else later: that user need not be allowed to.
+ */
 function opening(space: number, own: Pick<LinkOptions, 'username' | 'password' | 'tls'>): Buffer[] {
   const requests: Buffer[] = [];
-  const login = loginOf(space, own);
-  if (protocolOf(space) === 3)
-    requests.push(encodeRequest(['HELLO', 3, ...(login ? ['AUTH', ...login] : [])]));
-  else if (login !== null) requests.push(encodeRequest(['AUTH', ...login]));
   const db = databaseOf(space);
+  const login = loginOf(identityOf(space), own);
+  const first = db !== 0 && !isOwn(space) ? loginOf(null, own) : login;
+  if (protocolOf(space) === 3)
+    requests.push(encodeRequest(['HELLO', 3, ...(first ? ['AUTH', ...first] : [])]));
+  else if (first !== null) requests.push(encodeRequest(['AUTH', ...first]));
   if (db !== 0) requests.push(encodeRequest(['SELECT', db]));
+  if (first !== login && login !== null) requests.push(encodeRequest(['AUTH', ...login]));
   // With TLS 1.3 a server looks at our certificate after we hold the connection for made: only a reply is proof.
   if (own.tls !== null && requests.length === 0) requests.push(PING);
   return requests;
 }
 
 /** Name and password; null for a connection that does not log in. */
-function loginOf(space: number, own: Pick<LinkOptions, 'username' | 'password'>): Argument[] | null {
-  const identity = identityOf(space);
+function loginOf(
+  identity: Identity | null | undefined,
+  own: Pick<LinkOptions, 'username' | 'password'>,
+): Argument[] | null {
   if (identity === undefined) return null;
   const { username = 'default', password = null } = identity ?? own;
   if (password === null) return null;

@@ -63,6 +63,12 @@ export class Tracker {
   #probeSentAt: number | null = null;
   #retryAfter = RETRY_FIRST;
 
+  /** How many connections the server tracks for it now. */
+  get connections(): number {
+    const redirected = [...this.#redirected.values()].filter(({ lane }) => lane.state === 'up');
+    return (this.state === 'on' ? 1 : 0) + redirected.length;
+  }
+
   constructor(options: TrackerOptions) {
     this.#options = options;
     this.#open();
