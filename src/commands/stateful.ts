@@ -2,6 +2,7 @@
 // And those about heatsink's own clients, which see what all connections wait for.
 
 export type State =
+  | 'script'
   | 'transaction'
   | 'subscription'
   | 'blocking'
@@ -12,6 +13,8 @@ export type State =
   | 'stream';
 
 const ROWS: readonly (readonly [State, string])[] = [
+  // As long as a script runs, its connection is not served.
+  ['script', 'eval evalsha eval_ro evalsha_ro fcall fcall_ro'],
   ['transaction', 'multi exec discard watch unwatch'],
   ['subscription', 'subscribe psubscribe ssubscribe unsubscribe punsubscribe sunsubscribe'],
   ['wait', 'wait waitaof'],

@@ -90,7 +90,7 @@ export class OwnConnection {
   serve(session: Session, frame: RequestFrame, command: Command): Outcome {
     if (command.state === 'transaction') return this.#on.transactions.serve(session, frame, command);
     // The server says what is wrong with it.
-    if (!fits(command, frame)) return FORWARD;
+    if (command.state === 'script' || !fits(command, frame)) return FORWARD;
     if (command.state === 'blocking' && !mayWait(command, frame)) return FORWARD;
     if (session.pending > 0) return HOLD;
     switch (command.state) {

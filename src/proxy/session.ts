@@ -110,6 +110,8 @@ export class Session implements ClientState, Asker, PinnedClient, Visitor {
   #tail: Request | null = null;
   /** The lane beside its usual one that it uses while that is stalled; -1 for none. */
   #detour = -1;
+  /** Whether a script comes next, which must not hold up the lane that everybody uses. */
+  #script = false;
   #ended = false;
   #blocked = false;
   readonly #input = new Input();
@@ -240,8 +242,16 @@ export class Session implements ClientState, Asker, PinnedClient, Visitor {
     }
     const lane = node.lane(this.#space, this.id);
     // With nothing under way it can change its way and keep its order.
-    if (this.pending === 0) this.#detour = lane.stalled ? node.findDetour(this.#space) : -1;
+    if (this.pending === 0) {
+      this.#detour = lane.stalled || this.#script ? node.findDetour(this.#space) : -1;
+      this.#script = false;
+    }
     return this.#detour < 0 ? lane : node.detour(this.#space, this.#detour);
+  }
+
+  /** A script comes next: with nothing under way it takes another lane, and what is sent behind it follows. */
+  detourNext(): void {
+    this.#script = this.pending === 0;
   }
 
   /** Its pinned connections, which it has from now on; to be asked for with nothing under way elsewhere. */
