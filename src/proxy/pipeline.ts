@@ -323,7 +323,7 @@ export class Pipeline implements Servant {
         if (this.#hit(session, frame, session.space)) return DONE;
       }
     }
-    if (command?.state === 'script') session.detourNext();
+    if (command?.state === 'script' && !session.detourNext()) return HOLD;
     switch (command?.route) {
       case 'local':
         return this.#local(session, frame, command);

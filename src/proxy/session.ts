@@ -249,9 +249,14 @@ export class Session implements ClientState, Asker, PinnedClient, Visitor {
     return this.#detour < 0 ? lane : node.detour(this.#space, this.#detour);
   }
 
-  /** A script comes next: with nothing under way it takes another lane, and what is sent behind it follows. */
-  detourNext(): void {
+  /**
+   * A script comes next, over another lane than the usual one; what is sent behind it follows. False while something
+   * is under way on the usual lane, which it must not overtake.
+   */
+  detourNext(): boolean {
+    if (this.pins !== null || (this.pending > 0 && this.#detour >= 0)) return true;
     this.#script = this.pending === 0;
+    return this.#script;
   }
 
   /** Its pinned connections, which it has from now on; to be asked for with nothing under way elsewhere. */
