@@ -136,6 +136,7 @@ const HOUSEKEEPING = [
   '"PING" "heatsink"',
   '"EXISTS" "heatsink:probe',
   '"CLIENT" "ID"',
+  '"COMMAND" "GETKEYS"',
   '"CLIENT" "SETNAME"',
   '"CLIENT" "TRACKING"',
   '"HELLO"',
