@@ -7,12 +7,13 @@ import type { Command } from '../commands/command.ts';
 import { C, type Counters } from '../counters.ts';
 import { errorReply, integerReply, OK } from '../resp3/encode.ts';
 import type { RequestFrame } from '../resp3/request-frame.ts';
+import { REPLY_OFF, REPLY_ON, REPLY_SKIP } from './client.ts';
 import type { ClientPause } from './client-pause.ts';
 import { describeClient, typeOf } from './client-row.ts';
 import type { ClientUnblock } from './client-unblock.ts';
 import type { NoTouch } from './no-touch.ts';
 import { DONE, FORWARD, type Outcome } from './outcome.ts';
-import { REPLY_OFF, REPLY_ON, REPLY_SKIP, type Session } from './session.ts';
+import type { Session } from './session.ts';
 
 const SYNTAX_ERROR = errorReply('ERR syntax error');
 const NO_SUCH_CLIENT = errorReply('ERR No such client');

@@ -13,8 +13,9 @@ import { releaseBytes } from '../upstream/outgoing.ts';
 import type { Pin } from '../upstream/pin.ts';
 import type { Topology } from '../upstream/topology.ts';
 import { type Answers, failure } from './answers.ts';
+import { REPLY_ON } from './client.ts';
 import { type Request, takeRequest } from './request.ts';
-import { REPLY_ON, type Session } from './session.ts';
+import type { Session } from './session.ts';
 
 /** The words that begin a confirmation, by the kind of subscription. */
 const CONFIRMATIONS = new Map<string, 'channels' | 'patterns' | 'shards'>([
