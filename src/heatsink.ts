@@ -3,12 +3,9 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Logger } from 'pino';
-import { Identities } from './access/identities.ts';
-import { type Login, UsersLogin } from './access/login.ts';
+import { createLogin } from './access/create-login.ts';
 import { Permit } from './access/permit.ts';
 import { Policy } from './access/policy.ts';
-import { UpstreamLogin } from './access/upstream-login.ts';
-import { Users } from './access/users.ts';
 import { startAdmin } from './admin/server.ts';
 import { createSource } from './admin/source.ts';
 import { Flights } from './cache/flights.ts';
@@ -45,18 +42,18 @@ import { Scripts } from './proxy/scripts.ts';
 import type { Session } from './proxy/session.ts';
 import { SharedReads } from './proxy/shared-reads.ts';
 import { Subscribing } from './proxy/subscriptions.ts';
+import { track } from './proxy/track.ts';
 import { Tracking } from './proxy/tracking.ts';
 import { Transactions } from './proxy/transactions.ts';
 import { Wide } from './proxy/wide.ts';
 import { Writes } from './proxy/writes.ts';
 import { Control, type ControlLink } from './upstream/control.ts';
 import { readFacts, readKeys } from './upstream/describe.ts';
-import { type Discovery, discoverCluster, discoverStandalone } from './upstream/discover.ts';
+import { discoverCluster, discoverStandalone } from './upstream/discover.ts';
 import { discoverSentinel } from './upstream/discover-sentinel.ts';
 import { startEmbeddedRedis } from './upstream/embedded.ts';
 import { watchHealth } from './upstream/health.ts';
 import type { UpstreamNode } from './upstream/node.ts';
-import { keyInSlots, slotOf } from './upstream/slot.ts';
 import { Topology } from './upstream/topology.ts';
 import { watchNodes } from './upstream/watch-nodes.ts';
 
@@ -79,11 +76,6 @@ const VERSION: string = JSON.parse(readFileSync(new URL('../package.json', impor
 
 /** Between two tries to reach an upstream that has not answered yet, in milliseconds. */
 const RETRY = 1000;
-/** Users of the upstream that are known at once, and how long one is kept that nobody is, in milliseconds. */
-const IDENTITIES_MAX = 1000;
-const IDENTITY_IDLE = 30_000;
-const IDENTITY_SWEEP = 5000;
-
 /** Starts the proxy; resolves when clients can connect, which waits for the upstream's first answer. */
 export async function startHeatsink(config: Config, { log }: { log: Logger }): Promise<Heatsink> {
   const closers: (() => Promise<void> | void)[] = [];
@@ -135,8 +127,13 @@ async function start(config: Config, log: Logger, onClose: OnClose): Promise<Omi
   const rules = new Rules(config.rules, config.consistency);
   const tracks = config.tier.enabled && rules.use('tracked');
   topology.onMoved = (moved) => invalidation.slotsMoved(moved);
+  const untracked = (node: UpstreamNode, reason: string) =>
+    log.warn(
+      { node: node.address, reason },
+      'the server refuses CLIENT TRACKING: reads are shared, not kept',
+    );
   topology.onNode = (node) => {
-    if (tracks) track(node, topology, discovery, invalidation, limits, log);
+    if (tracks) track(node, { topology, discovery, invalidation, limits, refused: untracked });
   };
 
   let pipeline: Pipeline | null = null;
@@ -219,7 +216,12 @@ async function start(config: Config, log: Logger, onClose: OnClose): Promise<Omi
       tracking: topology.nodes.reduce((sum, node) => sum + (node.tracker?.connections ?? 0), 0),
     }),
   });
-  const login = makeLogin(config, topology, onClose);
+  const { login, close: closeLogin } = createLogin({
+    users: config.users,
+    open: config.auth === 'auto',
+    topology,
+  });
+  onClose(closeLogin);
   pipeline = new Pipeline({
     tier,
     tierOn,
@@ -282,18 +284,6 @@ async function readTable(control: Control, policy: Policy): Promise<CommandTable
   return CommandTable.from(await control.call('COMMAND'), (name, flagged) => policy.guardOf(name, flagged));
 }
 
-function makeLogin(config: Config, topology: Topology, onClose: OnClose): Login {
-  if (config.users.length > 0) return new UsersLogin(new Users(config.users));
-  const identities = new Identities({
-    most: IDENTITIES_MAX,
-    idle: IDENTITY_IDLE,
-    close: (identity) => topology.forget(identity),
-  });
-  const timer = setInterval(() => identities.sweep(clock.tick()), IDENTITY_SWEEP).unref();
-  onClose(() => clearInterval(timer));
-  return new UpstreamLogin(topology, identities, config.auth === 'auto');
-}
-
 /**
  * The name that heatsink goes by as a node of a cluster: the same after a restart and in all workers, and another
  * one for another address or upstream.
@@ -318,36 +308,6 @@ function sentinelsOf(config: Config, sentinels: Upstream['nodes'], master: strin
   const username = sentinelUsername ?? undefined;
   const password = sentinelPassword ?? undefined;
   return { sentinels, master, nodeLink, sentinelLink: { ...nodeLink, username, password } };
-}
-
-function track(
-  node: UpstreamNode,
-  topology: Topology,
-  discovery: Discovery,
-  invalidation: Invalidation,
-  limits: { readonly maxStaleness: number },
-  log: Logger,
-): void {
-  let probe: string | null = null;
-  const owned = (slot: number) => topology.slotOwner(slot) === node;
-  node.track({
-    limits,
-    probeKey() {
-      // The same key for as long as the node owns it: looking for one takes a while when it owns few slots.
-      if (probe === null || !owned(slotOf(Buffer.from(probe), 0, probe.length))) {
-        probe = keyInSlots('heatsink:probe', owned);
-      }
-      return probe;
-    },
-    invalidated: (buf, start, end) => invalidation.keyChanged(buf, start, end),
-    voided: (why) => invalidation.voided(why),
-    misrouted: () => discovery.refreshSoon(),
-    refused: (reason) =>
-      log.warn(
-        { node: node.address, reason },
-        'the server refuses CLIENT TRACKING: reads are shared, not kept',
-      ),
-  });
 }
 
 /** Tries again until the upstream answers: a proxy that starts before its servers must not give up. */
