@@ -67,6 +67,8 @@ export interface Command {
   /** It may send something to replicas, data or a message: what a pause of writes holds. */
   readonly replicates: boolean;
   readonly blocking: boolean;
+  /** It is simply sent on, whoever sends it. */
+  readonly plain: boolean;
   /** No transaction may hold it. */
   readonly noMulti: boolean;
   /** Its raw reply may be given again until its one key changes. */

@@ -1,7 +1,15 @@
 // Reads one row of a server's COMMAND reply into a Command, and decides from it who answers the command.
 
 import { isDeterministicRead } from './cacheable.ts';
-import type { Command, GuardOf, KeySpec, RequestPolicy, ResponsePolicy, Route } from './command.ts';
+import {
+  ALLOWED,
+  type Command,
+  type GuardOf,
+  type KeySpec,
+  type RequestPolicy,
+  type ResponsePolicy,
+  type Route,
+} from './command.ts';
 import { isAnsweredLocally } from './local.ts';
 import { CORRECTED, CORRECTED_KEYS, OLD_KEYS, POLICIES, type Policies, rangeOfKeys } from './overlay.ts';
 import { refusalOf } from './refused.ts';
@@ -60,6 +68,8 @@ export function toCommand(row: Row, guardOf: GuardOf): Command {
   const refusal = refusalOf(name);
   const state = stateOf(name, blocking);
   const flaggedAdmin = row.flags.includes('admin');
+  const route = routeOf(name, state, refusal);
+  const guard = guardOf(name, flaggedAdmin);
   return {
     name,
     arity,
@@ -67,6 +77,7 @@ export function toCommand(row: Row, guardOf: GuardOf): Command {
     isWrite: !isRead && (keyed || row.flags.includes('write') || name === 'debug'),
     replicates: row.flags.includes('write') || REPLICATING.has(name),
     blocking,
+    plain: route === 'forward' && guard === ALLOWED,
     noMulti: row.flags.includes('no_multi'),
     cacheable: isRead && isDeterministicRead(name),
     fixedKey: keysUnknown ? 0 : fixedKeyOf(keySpecs),
@@ -74,8 +85,8 @@ export function toCommand(row: Row, guardOf: GuardOf): Command {
     keysUnknown,
     requestPolicy: policies.request,
     responsePolicy: policies.response,
-    route: routeOf(name, state, refusal),
-    guard: guardOf(name, flaggedAdmin),
+    route,
+    guard,
     flaggedAdmin,
     state,
     refusal: isAnsweredLocally(name) || state !== null ? '' : refusal,

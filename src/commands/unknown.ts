@@ -10,6 +10,7 @@ export const UNKNOWN: Command = {
   isWrite: true,
   replicates: true,
   blocking: false,
+  plain: true,
   noMulti: false,
   cacheable: false,
   fixedKey: 0,

@@ -23,7 +23,7 @@ import type { Tier } from '../cache/tier.ts';
 import { clock } from '../clock.ts';
 import { argument } from '../commands/argument.ts';
 import type { PauseMode } from '../commands/client-pause.ts';
-import { ALLOWED, type Command } from '../commands/command.ts';
+import type { Command } from '../commands/command.ts';
 import { findKeys, fits, hashKeys, KeyPositions } from '../commands/keys.ts';
 import { answerLocally, type ServerFacts } from '../commands/local.ts';
 import { refused } from '../commands/refused.ts';
@@ -112,7 +112,7 @@ export class Pipeline implements Servant {
     const command = this.#on.table().find(frame);
     const last = session.lastCommand;
     session.lastCommand = command;
-    if (session.restricted || command === null || command.route !== 'forward' || command.guard !== ALLOWED) {
+    if (session.restricted || command === null || !command.plain) {
       const outcome = this.#special(session, frame, command);
       // What waits behind a command that blocks does not count yet.
       if (outcome === HOLD && !session.postponed) session.lastCommand = last;

@@ -86,8 +86,16 @@ export class Lane implements Carrier, Flushable {
   #lastError = '';
   #drainWaiters: (() => void)[] = [];
 
+  // Options come in many shapes, and these are asked for with every reply.
+  readonly #counters: Counters;
+  readonly #once: boolean;
+  readonly #unasked: LaneOptions['unasked'];
+
   constructor(options: LaneOptions) {
     this.options = options;
+    this.#counters = options.counters;
+    this.#once = options.once === true;
+    this.#unasked = options.unasked;
   }
 
   /**
@@ -302,7 +310,7 @@ export class Lane implements Carrier, Flushable {
       if (status !== COMPLETE) break;
       pos = frame.end;
       const isPush = buf[frame.start] === TYPE.push;
-      if ((isPush || this.mixed) && (this.options.unasked?.(buf, frame.start, pos) ?? isPush)) continue;
+      if ((isPush || this.mixed) && (this.#unasked?.(buf, frame.start, pos) ?? isPush)) continue;
       if (!this.#give(buf, frame.start, pos)) break;
     }
     // Always, and before the bytes move: clients have only noted so far where in them their replies are.
@@ -327,7 +335,7 @@ export class Lane implements Carrier, Flushable {
     call.nextInLane = null;
     this.pending--;
     // What waits on purpose says nothing of the server's speed.
-    if (!this.options.once) countLatency(this.options.counters, microsSince(call.begunAt));
+    if (!this.#once) countLatency(this.#counters, microsSince(call.begunAt));
     call.owner.replied(call, buf, start, end);
     return true;
   }
@@ -338,7 +346,7 @@ export class Lane implements Carrier, Flushable {
     this.#input.release();
     this.#frame.reset();
     this.#outgoing.clear();
-    if (this.state !== 'closed') this.state = this.options.once ? 'closed' : 'idle';
+    if (this.state !== 'closed') this.state = this.#once ? 'closed' : 'idle';
     if (!wasUp && this.state === 'idle') {
       this.#refuseUntil = clock.tick() + this.#backoff * (0.5 + Math.random() / 2);
       this.#backoff = Math.min(this.#backoff * 2, BACKOFF_LAST);
