@@ -122,8 +122,7 @@ export class OwnConnection {
   #nodeOf(session: Session, frame: RequestFrame, command: Command): UpstreamNode | null {
     const { topology } = this.#on;
     const { buf, start, args } = frame;
-    if (findKeys(command, frame, this.#keys) <= 0)
-      return session.pins?.home ?? topology.nodes[session.id % topology.nodes.length];
+    if (findKeys(command, frame, this.#keys) <= 0) return session.pins?.home ?? topology.usual(session.id);
     const at = this.#keys.at[0] * 2;
     return topology.ownerOf(buf, start + args[at], start + args[at + 1]);
   }

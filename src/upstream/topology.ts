@@ -47,6 +47,13 @@ export class Topology {
     return this.cluster ? (this.#met[this.#owners[slot]] ?? null) : this.nodes[0];
   }
 
+  /** The node for what any can answer: always the same for a client, while there is a connection to it. */
+  usual(clientId: number): UpstreamNode {
+    const { nodes } = this;
+    const first = clientId % nodes.length;
+    return [...nodes.slice(first), ...nodes].find((node) => node.connected) ?? nodes[first];
+  }
+
   /** The node of that address, met now if it is new. */
   at(host: string, port: number): UpstreamNode {
     const known = this.#met.find((node) => node.host === host && node.port === port);
