@@ -107,12 +107,33 @@ export class PinPool {
     return pin;
   }
 
-  /** Gives back a connection without calls. A clean one, as new but for its name, is kept for the next user. */
+  /**
+   * Gives back a connection without calls of its client. A clean one, as new but for its name, is kept for the next
+   * user, once the server has done what cleans it and may still have said something to the last one.
+   */
   give(pin: Pin, clean: boolean): void {
     pin.holder = null;
+    if (!clean || pin.lane.state !== 'up') {
+      this.#close(pin);
+    } else if (pin.lane.pending === 0) {
+      this.#keep(pin);
+    } else {
+      const last = new Call({
+        replied: (call) => {
+          releaseBytes(call);
+          this.#keep(pin);
+        },
+        failed: releaseBytes,
+      });
+      pin.lane.send(last, PING, 0, PING.length);
+      pin.lane.seal();
+    }
+  }
+
+  #keep(pin: Pin): void {
     const full = this.#idle.filter(({ space }) => space === pin.space).length >= IDLE_MAX;
-    if (clean && !full && pin.lane.state === 'up' && pin.lane.pending === 0) this.#idle.push(pin);
-    else this.#close(pin);
+    if (full) this.#close(pin);
+    else this.#idle.push(pin);
   }
 
   /** Closes the connections of a space that nobody uses any more. */
@@ -148,3 +169,5 @@ export class PinPool {
 }
 
 const CLIENT_ID = encodeRequest(['CLIENT', 'ID']);
+/** As heatsink's other ones: MONITOR leaves it out. */
+const PING = encodeRequest(['PING', 'heatsink']);
