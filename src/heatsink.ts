@@ -173,7 +173,7 @@ async function start(config: Config, log: Logger, onClose: OnClose): Promise<Omi
     topology,
     answers,
     transactions: new Transactions({ topology, answers, exec, pause, redirects, writes, facts, counters }),
-    subscribing: new Subscribing({ topology, answers, counters }),
+    subscribing: new Subscribing({ topology, answers, redirects, counters }),
     blocking: new Blocking({ topology, answers, scatter, counters }),
     tracking: new Tracking({ topology, answers, counters, client: (id) => sessions.get(id) }),
     clients: new Clients({

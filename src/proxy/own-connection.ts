@@ -69,8 +69,11 @@ export class OwnConnection {
     if (command === null)
       return pins.transaction?.open ? this.#on.transactions.queue(session, frame, null) : FORWARD;
     const { subscriptions } = pins;
-    if (subscriptions !== null && session.protocol === 2 && subscriptions.count > 0) {
+    if (subscriptions !== null && session.protocol === 2) {
+      // What it may send is known when its subscriptions are.
+      if (subscriptions.expected > 0) return HOLD;
       if (
+        subscriptions.count > 0 &&
         command.state !== 'subscription' &&
         !ALLOWED_WITH_SUBSCRIPTIONS.has(command.name) &&
         fits(command, frame)

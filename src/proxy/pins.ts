@@ -16,6 +16,8 @@ export interface PinnedClient {
   readonly name: string;
   /** Sends the client what it did not ask for: messages, invalidations, lines of MONITOR. */
   push(buf: Buffer, start: number, end: number): void;
+  /** Its last subscription has ended. */
+  unsubscribed(): void;
   /** Closes the connection, as a server does that goes away. */
   hangUp(): void;
 }
@@ -104,6 +106,9 @@ export class Pins implements PinHolder {
   unasked(pin: Pin, buf: Buffer, start: number, end: number): boolean {
     if (this.#isReply(pin, buf, start)) return false;
     if (!this.monitoring || !isHousekeeping(buf, start, end)) this.#client.push(buf, start, end);
+    // The server drops subscriptions itself, to channels of slots that move away.
+    const { subscriptions } = this;
+    if (subscriptions?.count === 0 && subscriptions.expected === 0) this.#client.unsubscribed();
     return true;
   }
 

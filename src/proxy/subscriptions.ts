@@ -14,6 +14,7 @@ import type { Pin } from '../upstream/pin.ts';
 import type { Topology } from '../upstream/topology.ts';
 import { type Answers, failure } from './answers.ts';
 import { REPLY_ON } from './client.ts';
+import type { Redirects } from './redirects.ts';
 import { type Request, takeRequest } from './request.ts';
 import type { Session } from './session.ts';
 
@@ -34,7 +35,8 @@ export class Subscriptions {
   readonly patterns = new Set<string>();
   /** By channel, on which connection. */
   readonly shards = new Map<string, Pin>();
-  /** Confirmations that are still to come. */
+  /** The kind of confirmations that are still to come, and their number. */
+  kind = '';
   expected = 0;
 
   get count(): number {
@@ -46,14 +48,17 @@ export class Subscriptions {
     const [kind, name] = beginning(buf, start);
     const which = CONFIRMATIONS.get(kind);
     if (which === undefined) return buf[start] === TYPE.push || MESSAGES.has(kind);
-    const expected = this.expected > 0;
+    const expected = this.expected > 0 && kind === this.kind;
     if (expected) this.expected--;
     if (name === null) return !expected;
     if (!kind.includes('un')) {
       if (which === 'shards') this.shards.set(name, pin);
       else this[which].add(name);
-    } else {
+    } else if (which !== 'shards') {
       this[which].delete(name);
+    } else if (this.shards.get(name) === pin) {
+      // Else the old owner of its slot says so, and it is subscribed to at the new one.
+      this.shards.delete(name);
     }
     return !expected;
   }
@@ -71,6 +76,7 @@ export function onlySubscriptions(command: Command): Buffer {
 export interface SubscribingOptions {
   readonly topology: Topology;
   readonly answers: Answers;
+  readonly redirects: Redirects;
   readonly counters: Counters;
 }
 
@@ -104,12 +110,18 @@ export class Subscribing {
       pin.lane.send(call, frame.buf, frame.start, frame.end);
       pin.lane.seal();
     });
+    subscriptions.kind = command.name;
     subscriptions.expected = frames.reduce((sum, count) => sum + count, 0);
   }
 
   #owner(session: Session, request: Request, subscriptions: Subscriptions, frames: number[]): CallOwner {
     let left = frames.reduce((sum, count) => sum + count, 0);
-    const { answers, topology } = this.#on;
+    const { answers, topology, redirects } = this.#on;
+    const laneTo = (node: UpstreamNode) => {
+      const { lane } = session.pin().need(node);
+      lane.mixed ||= session.protocol === 2;
+      return lane;
+    };
     const done = (call: Call, buf: Buffer, start: number, end: number): void => {
       releaseBytes(call);
       if (--left > 0) {
@@ -126,6 +138,7 @@ export class Subscribing {
     return {
       replied: (call, buf, start, end) => {
         if (buf[start] === TYPE.error) {
+          if (!session.closed && redirects.follow(call, buf, start, end, laneTo)) return;
           // Refused as a whole, in one frame.
           left -= call.more;
           done(call, buf, start, end);
