@@ -45,6 +45,7 @@ import { Subscribing } from './proxy/subscriptions.ts';
 import { track } from './proxy/track.ts';
 import { Tracking } from './proxy/tracking.ts';
 import { Transactions } from './proxy/transactions.ts';
+import { Watch } from './proxy/watch.ts';
 import { Wide } from './proxy/wide.ts';
 import { Writes } from './proxy/writes.ts';
 import { Control, type ControlLink } from './upstream/control.ts';
@@ -172,7 +173,17 @@ async function start(config: Config, log: Logger, onClose: OnClose): Promise<Omi
   const own = new OwnConnection({
     topology,
     answers,
-    transactions: new Transactions({ topology, answers, exec, pause, redirects, writes, facts, counters }),
+    transactions: new Transactions({
+      topology,
+      answers,
+      exec,
+      watch: new Watch({ topology, answers, redirects, counters }),
+      pause,
+      redirects,
+      writes,
+      facts,
+      counters,
+    }),
     subscribing: new Subscribing({ topology, answers, redirects, counters }),
     blocking: new Blocking({ topology, answers, scatter, counters }),
     tracking: new Tracking({ topology, answers, counters, client: (id) => sessions.get(id) }),

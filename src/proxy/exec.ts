@@ -84,15 +84,20 @@ export class ExecCall {
     }
     if (exec.repeats++ >= TRYAGAIN_HOPS || (where.word === 'CLUSTERDOWN' && exec.strayed)) return false;
     exec.strayed ||= where.word === 'CLUSTERDOWN';
-    if (where.word !== 'TRYAGAIN') transaction.node = redirects.target(where, exec.lane as Carrier);
+    if (where.word !== 'TRYAGAIN') {
+      transaction.node = redirects.target(where, exec.lane as Carrier);
+      transaction.asking = where.word === 'ASK';
+    }
     // A first move is followed at once; who is sent round, or to wait, gives the migration time.
     const pause = where.word === 'TRYAGAIN' || exec.repeats > 2 ? TRYAGAIN_PAUSE : 0;
     transaction.moved = null;
-    setTimeout(() => this.#send(session, transaction, exec, where.word === 'ASK'), pause);
+    // At once, before what its client sent behind it is sent round, too.
+    if (pause === 0) this.#send(session, transaction, exec);
+    else setTimeout(() => this.#send(session, transaction, exec), pause);
     return true;
   }
 
-  #send(session: Session, transaction: Transaction, exec: Request, asking: boolean): void {
+  #send(session: Session, transaction: Transaction, exec: Request): void {
     if (exec.session === null) {
       this.#on.pause.executed(session, transaction, false);
       const gone = failure('its client, which has gone', false);
@@ -101,7 +106,7 @@ export class ExecCall {
     }
     const { lane } = session.pin().need(transaction.node as UpstreamNode);
     // ASKING before MULTI holds for the whole transaction.
-    if (asking) sendQuietly(lane, ASKING);
+    if (transaction.asking) sendQuietly(lane, ASKING);
     sendQuietly(lane, transaction.multi);
     const owner = this.#watchful(transaction);
     for (const bytes of transaction.commands ?? []) {

@@ -8,7 +8,7 @@ import type { Pin } from '../upstream/pin.ts';
 import type { Redirection } from './redirects.ts';
 
 const MULTI: Buffer = encodeRequest(['MULTI']);
-/** A transaction whose commands take more bytes is not repeated when its slot moves. */
+/** Commands that take more bytes do not wait for a node, and are not repeated when their slot moves. */
 const KEPT_MAX = 1024 * 1024;
 
 /** What a transaction that is being executed will pause. */
@@ -37,6 +37,8 @@ export class Transaction {
   /** Where its slot is by now, as the server said of a command. */
   moved: Redirection | null = null;
   node: UpstreamNode | null = null;
+  /** Whether that node imports its slot, and does not own it yet. */
+  asking = false;
   pin: Pin | null = null;
   /** The slot that all its keys must have, in a cluster; -1 until the first key. */
   slot = -1;
@@ -59,10 +61,15 @@ export class Transaction {
 
   #kept = 0;
 
+  /** Whether so many bytes more can be kept. */
+  mayKeep(size: number): boolean {
+    return this.#kept + size <= KEPT_MAX;
+  }
+
   /** Keeps a copy of a command's bytes. */
   keep(buf: Buffer, start: number, end: number): void {
+    if (!this.mayKeep(end - start)) this.commands = null;
     this.#kept += end - start;
-    if (this.#kept > KEPT_MAX) this.commands = null;
     this.commands?.push(Buffer.from(buf.subarray(start, end)));
   }
 

@@ -2,9 +2,7 @@
 // when that is known, right before the first command; the server queues, checks and executes.
 // https://redis.io/docs/latest/develop/interact/transactions/
 
-import { argumentText } from '../commands/argument.ts';
 import { mayOnlyRead, RUNNING } from '../commands/client-pause.ts';
-import { parseInteger, setName } from '../commands/client-state.ts';
 import type { Command } from '../commands/command.ts';
 import { findKeys, fits, hashKeys, KeyPositions } from '../commands/keys.ts';
 import { C, type Counters } from '../counters.ts';
@@ -16,8 +14,9 @@ import type { ServerFacts } from '../upstream/describe.ts';
 import { sendQuietly } from '../upstream/quiet.ts';
 import { slotOf } from '../upstream/slot.ts';
 import type { Topology } from '../upstream/topology.ts';
-import { type Answers, failure, SLOT_UNSERVED } from './answers.ts';
+import { type Answers, failure } from './answers.ts';
 import type { ClientPause } from './client-pause.ts';
+import { noteEffect } from './effects.ts';
 import type { ExecCall } from './exec.ts';
 import { DONE, FORWARD, HOLD, type Outcome } from './outcome.ts';
 import type { Pins } from './pins.ts';
@@ -25,6 +24,7 @@ import type { Redirects } from './redirects.ts';
 import { type Request, takeRequest, WRITES_ALL, WRITES_KEYS } from './request.ts';
 import type { Session } from './session.ts';
 import { Transaction } from './transaction.ts';
+import { CROSSSLOT, hasMoved, type Watch } from './watch.ts';
 import type { Writes } from './writes.ts';
 
 const DISCARD = encodeRequest(['DISCARD']);
@@ -32,11 +32,9 @@ const UNWATCH = encodeRequest(['UNWATCH']);
 const QUEUED = simpleString('QUEUED');
 const EMPTY = Buffer.from('*0\r\n');
 const NESTED = errorReply('ERR MULTI calls can not be nested');
-const WATCH_INSIDE = errorReply('ERR WATCH inside MULTI is not allowed');
 const EXEC_ALONE = errorReply('ERR EXEC without MULTI');
 const DISCARD_ALONE = errorReply('ERR DISCARD without MULTI');
 const ABORTED = errorReply('EXECABORT Transaction discarded because of previous errors.');
-const CROSSSLOT = errorReply("CROSSSLOT Keys in request don't hash to the same slot");
 
 /** The error for a command that writes on all shards, inside a transaction of one of them. */
 function oneShardOnly({ name }: Command): Buffer {
@@ -50,6 +48,7 @@ export interface TransactionsOptions {
   readonly topology: Topology;
   readonly answers: Answers;
   readonly exec: ExecCall;
+  readonly watch: Watch;
   readonly pause: ClientPause;
   readonly redirects: Redirects;
   readonly facts: ServerFacts;
@@ -80,7 +79,7 @@ export class Transactions {
       case 'multi':
         return this.#multi(session, frame, transaction);
       case 'watch':
-        return this.#watch(session, frame, command, transaction);
+        return this.#on.watch.serve(session, frame, command);
       case 'exec':
         return this.#exec(session, frame, transaction);
       case 'discard':
@@ -124,15 +123,16 @@ export class Transactions {
       transaction.unsure ||= unsure;
       transaction.replicates ||= command.replicates && !unsure;
     }
-    if (command !== null) this.#noteEffect(session, transaction, frame, command);
+    if (command !== null) noteEffect(session, transaction, frame, command, this.#on.facts.databases);
     if (transaction.node === null) {
-      if (command !== null && fits(command, frame)) {
+      const known = command !== null && fits(command, frame);
+      if (known && transaction.mayKeep(end - start)) {
         transaction.keep(buf, start, end);
         return this.#reply(session, QUEUED);
       }
       // What no server takes goes to any, for its words, and nothing of the rest will be executed.
-      transaction.node = topology.nodes[0];
-      transaction.aborted = true;
+      transaction.aborted ||= !known;
+      transaction.node = topology.usual(session.id);
     }
     this.#begin(session, transaction);
     this.#send(session, transaction, buf, start, end);
@@ -182,31 +182,6 @@ export class Transactions {
     return this.#reply(session, OK);
   }
 
-  #watch(session: Session, frame: RequestFrame, command: Command, transaction: Transaction | null): Outcome {
-    if (transaction?.open) return this.#reply(session, WATCH_INSIDE);
-    if (session.pending > 0) return HOLD;
-    const { buf, start, end } = frame;
-    findKeys(command, frame, this.#keys);
-    const at = this.#keys.at[0] * 2;
-    const node = this.#on.topology.ownerOf(buf, start + frame.args[at], start + frame.args[at + 1]);
-    if (node === null) return this.#reply(session, SLOT_UNSERVED);
-    if (transaction?.watching && transaction.node !== node) {
-      if (!this.#hasMoved(transaction)) return this.#reply(session, CROSSSLOT);
-      transaction.unwatched = true;
-      return this.#reply(session, OK);
-    }
-    const pins = session.pin();
-    pins.transaction ??= new Transaction();
-    pins.transaction.watching = true;
-    pins.transaction.generation = this.#on.topology.generation;
-    pins.transaction.node = node;
-    pins.transaction.pin ??= pins.need(node);
-    const request = takeRequest(this.#on.answers);
-    request.space = session.space;
-    this.#forward(session, pins.transaction, request, buf, start, end);
-    return DONE;
-  }
-
   #exec(session: Session, { buf, start, end }: RequestFrame, transaction: Transaction | null): Outcome {
     if (!transaction?.open) return this.#reply(session, EXEC_ALONE);
     const { topology, writes } = this.#on;
@@ -221,7 +196,7 @@ export class Transactions {
       pins.transaction = null;
       return this.#reply(session, EMPTY);
     }
-    transaction.node ??= topology.nodes[session.id % topology.nodes.length];
+    transaction.node ??= topology.usual(session.id);
     if (!this.#on.pause.prepared(session, transaction)) return HOLD;
     this.#begin(session, transaction);
     const request = takeRequest(this.#on.exec.owner(session, transaction));
@@ -264,26 +239,6 @@ export class Transactions {
     if (pin !== null) sendQuietly(pin.lane, begun ? DISCARD : UNWATCH);
   }
 
-  /** A command about the connection changes the client's own, too, once it is executed. */
-  #noteEffect(session: Session, { effects }: Transaction, frame: RequestFrame, { name }: Command): void {
-    if (name === 'client|setname' && frame.argc === 3) {
-      const text = argumentText(frame, 2);
-      effects.push(() => setName(session, text));
-    }
-    if ((name !== 'select' && name !== 'hello') || frame.argc !== 2) return;
-    const number = parseInteger(argumentText(frame, 1));
-    if (number === null) return;
-    if (name === 'hello' && (number === 2n || number === 3n)) {
-      effects.push(() => {
-        session.protocol = number === 3n ? 3 : 2;
-      });
-    } else if (name === 'select' && number >= 0n && number < this.#on.facts.databases) {
-      effects.push(() => {
-        session.db = Number(number);
-      });
-    }
-  }
-
   /** Whether the first key's slot can be that of the transaction. */
   #claim(transaction: Transaction, { buf, start, args }: RequestFrame): boolean {
     const at = this.#keys.at[0] * 2;
@@ -292,18 +247,13 @@ export class Transactions {
     // Of another slot that is on the same node EXEC will say what a server says.
     if (transaction.slot >= 0) return transaction.slot === slot || transaction.node === owner;
     if (transaction.node !== null && transaction.node !== owner) {
-      if (!this.#hasMoved(transaction)) return false;
+      if (!hasMoved(transaction, this.#on.topology)) return false;
       transaction.unwatched = true;
     } else {
       transaction.node = owner;
     }
     transaction.slot = slot;
     return true;
-  }
-
-  /** Whether slots may lie elsewhere than when keys were watched: those can be watched no more, so EXEC does nothing. */
-  #hasMoved({ watching, generation }: Transaction): boolean {
-    return watching && generation !== this.#on.topology.generation;
   }
 
   #begin(session: Session, transaction: Transaction): void {
