@@ -83,6 +83,8 @@ function behind(keyword: string, start: number, last = 0, limit = 0): KeySpec {
 export const CORRECTED_KEYS: ReadonlyMap<string, readonly KeySpec[]> = new Map([
   ['sort', [rangeOfKeys(1), { ...PLAIN, search: 'sort_store', start: 2 }]],
   ['sort_ro', [rangeOfKeys(1)]],
+  // To ask the server for its keys would write its passwords into the server's log.
+  ['migrate', [rangeOfKeys(3), behind('keys', 6, -1)]],
 ]);
 
 /** For servers older than 7.0, which only say that the keys of these move. */

@@ -91,8 +91,11 @@ export class Pins implements PinHolder {
     return null;
   }
 
-  /** A command failed. A server that becomes a replica closes connections after it has unblocked them so. */
-  refused(): void {
+  /**
+   * The server ended a command that waited, with an error: one that becomes a replica does so, and closes its
+   * connections right after.
+   */
+  unblocked(): void {
     this.#spoiled ||= this.blocked;
   }
 

@@ -18,6 +18,8 @@ import { type Asker, type Request, recycle, takeRequest } from './request.ts';
 const SLOW_CLIENT = 1024 * 1024;
 /** Bytes that are read behind a command that waits: further ones wait in the socket. */
 const READ_AHEAD = 1024 * 1024;
+/** Of the error UNBLOCKED. */
+const U = 0x55;
 /** A request with more arguments than this leaves a large table behind. */
 const MANY_ARGS = 128;
 
@@ -134,7 +136,7 @@ export class Session extends Client implements Asker {
   complete(request: Request, buf: Buffer, start: number, end: number): void {
     if (request.shared) this.shared--;
     if (request.writes !== 0) this.writing--;
-    if (this.pins !== null && buf[start] === TYPE.error) this.pins.refused();
+    if (this.pins !== null && buf[start] === TYPE.error && buf[start + 1] === U) this.pins.unblocked();
     if (this.#head !== request) {
       request.reply = Buffer.from(buf.subarray(start, end));
       request.ready = true;
