@@ -170,7 +170,9 @@ async function start(config: Config, log: Logger, onClose: OnClose): Promise<Omi
   const sessions = new Map<number, Session>();
   const pause = new ClientPause({ sessions, topology, answers, counters });
   const exec = new ExecCall({ redirects, answers, pause, counters });
+  const unblock = new ClientUnblock({ sessions, topology, answers, counters });
   const own = new OwnConnection({
+    unblock,
     topology,
     answers,
     transactions: new Transactions({
@@ -190,7 +192,7 @@ async function start(config: Config, log: Logger, onClose: OnClose): Promise<Omi
     clients: new Clients({
       sessions,
       pause,
-      unblock: new ClientUnblock({ sessions, topology, answers, counters }),
+      unblock,
       noTouch: new NoTouch({ topology, answers, counters }),
       counters,
       isUser: (name) =>

@@ -56,6 +56,21 @@ export class ClientUnblock {
     return DONE;
   }
 
+  /**
+   * Ends the connection of a client that says nothing more while it waits. As with a server it takes nothing from
+   * now on; what it has taken already is still on its way to it.
+   */
+  left(target: Session): void {
+    if (!waits(target)) {
+      target.kill();
+      return;
+    }
+    target.closing = true;
+    this.#unblock(target, target, 'TIMEOUT').then(() => {
+      if (waits(target)) target.kill();
+    });
+  }
+
   async #unblock(session: Session, target: Session, reason: string): Promise<Buffer> {
     const { waiting } = target;
     let reply = NOBODY;

@@ -15,6 +15,7 @@ import type { Topology } from '../upstream/topology.ts';
 import { type Answers, SLOT_UNSERVED } from './answers.ts';
 import { type Blocking, mayWait } from './blocking.ts';
 import type { ClientPause } from './client-pause.ts';
+import type { ClientUnblock } from './client-unblock.ts';
 import type { Clients } from './clients.ts';
 import { DONE, FORWARD, HOLD, type Outcome } from './outcome.ts';
 import { takeRequest } from './request.ts';
@@ -35,6 +36,7 @@ export interface OwnConnectionOptions {
   readonly blocking: Blocking;
   readonly tracking: Tracking;
   readonly clients: Clients;
+  readonly unblock: ClientUnblock;
   readonly pause: ClientPause;
   readonly counters: Counters;
 }
@@ -112,6 +114,11 @@ export class OwnConnection {
       default:
         return this.#keyed(session, frame, command);
     }
+  }
+
+  /** Its client says nothing more, and waits for what may take any time. */
+  left(session: Session): void {
+    this.#on.unblock.left(session);
   }
 
   #keyed(session: Session, frame: RequestFrame, command: Command): Outcome {

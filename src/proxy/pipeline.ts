@@ -146,6 +146,10 @@ export class Pipeline implements Servant {
     this.#touched.push(session);
   }
 
+  left(session: Session): void {
+    this.#on.own.left(session);
+  }
+
   /** All replies of an upstream chunk were given out. */
   chunkDone(): void {
     const touched = this.#touched;

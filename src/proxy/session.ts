@@ -35,6 +35,8 @@ export interface Servant extends Beginning {
   chunkBegun(): void;
   /** The session has something to write, or may go on. */
   touched(session: Session): void;
+  /** Its client says nothing more, and waits for what may take any time. */
+  left(session: Session): void;
 }
 
 export class Session extends Client implements Asker {
@@ -74,8 +76,7 @@ export class Session extends Client implements Asker {
     this.socket.on('drain', () => this.settle());
     this.socket.on('end', () => {
       this.#ended = true;
-      // As with a server, nobody is left to get what it would take from a list.
-      if (this.waits) this.socket.destroy();
+      if (this.waits) pipeline.left(this);
       else this.settle();
     });
     this.socket.on('error', () => {});
