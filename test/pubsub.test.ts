@@ -2,6 +2,7 @@
 
 import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { addMaster, forget, reshard } from './support/cluster-change.ts';
 import { type ProxyProcess, type RunningProxy, spawnProxy, startProxy } from './support/heatsink.ts';
 import { type Cluster, type RedisProcess, startCluster, startRedis, waitFor } from './support/redis.ts';
 import { beginSlotMove } from './support/slot-move.ts';
@@ -295,6 +296,26 @@ describe('on a cluster', () => {
       expect(lines.filter((line) => line.endsWith(`"SET" "${key}" "watched"`))).toHaveLength(1);
     expect(await client.say('QUIT')).toBe('+OK');
     expect((await client.rest()).length).toBe(0);
+  });
+
+  it('a client whose messages would come to a node that has left is disconnected', async () => {
+    const added = await addMaster(cluster.nodes);
+    servers.push(added);
+    const all = [...cluster.nodes, added];
+    const slot = Number(await added.call('CLUSTER', 'KEYSLOT', 'leaving'));
+    const home = await cluster.slotOwner('leaving');
+    await reshard(all, [slot, slot], home, added);
+    const own = await startProxy({
+      upstream: cluster.url,
+      flags: { 'connect-timeout': '500', 'topology-interval': '100' },
+    });
+    servers.push({ stop: () => own.close() });
+    const client = await open(own, 3);
+    await told(client, 2, 'SSUBSCRIBE leaving', 'SUBSCRIBE plain');
+    expect(await added.call('PUBSUB', 'CHANNELS')).toEqual(['plain']);
+    await reshard(all, [slot, slot], added, home);
+    await forget(added, cluster.nodes);
+    expect((await client.rest()).toString()).toContain('sunsubscribe');
   });
 
   it('clients subscribe elsewhere while a node is away', async () => {

@@ -119,9 +119,10 @@ export class UpstreamNode {
     this.tracker = null;
   }
 
-  /** Ends the connections on which calls wait. */
+  /** Ends the connections on which calls wait, and those on which clients may wait for messages. */
   abandon(reason: string): void {
-    for (const lane of this.#allLanes()) if (lane.pending > 0) lane.breakUp(reason);
+    for (const lane of this.#sharedLanes()) if (lane.pending > 0) lane.breakUp(reason);
+    for (const lane of this.pins.lanes) lane.breakUp(reason);
   }
 
   /** Closes what was opened for a space that nobody uses any more. */
