@@ -99,6 +99,11 @@ export class Pins implements PinHolder {
     this.#spoiled ||= this.blocked;
   }
 
+  /** What the server still knows of them is not for anybody else: they are closed when they are not needed any more. */
+  spoil(): void {
+    this.#spoiled = true;
+  }
+
   /** Gives the connections back: `clean` ones may be used by other clients, the others are closed. */
   release(clean: boolean): void {
     const usable = clean && !this.#spoiled;

@@ -134,6 +134,8 @@ export class Tracking {
       if (order === null) {
         for (const pin of pins.all) sendQuietly(pin.lane, UNTRACK);
         pins.tracking = null;
+        // The server remembers what was read on them, and would tell whoever tracks on them next.
+        pins.spoil();
         return reply;
       }
       const begun = new ClientTracking(order, tracking);
