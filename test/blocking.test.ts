@@ -190,7 +190,9 @@ describe.each([2, 3] as const)('on one server in RESP%i', (protocol) => {
     const client = await open(proxy, protocol);
     client.sendAll([['BLPOP', 'q', '0'], ['PING']]);
     await waitsAt(redis);
-    await redis.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+    const list = String(await redis.call('CLIENT', 'LIST', 'TYPE', 'normal'));
+    const [, id] = /^id=(\d+) .* cmd=blpop /m.exec(list) ?? [];
+    await redis.call('CLIENT', 'KILL', 'ID', String(id));
     const [broken, pong] = await frames(client, 2);
     expect(broken).toMatch(/^-ERR heatsink: the connection to .* broke before the reply; the command may/);
     expect(pong).toBe('+PONG');
