@@ -261,6 +261,23 @@ describe('on a cluster', () => {
     ]);
   });
 
+  it('PING is answered as a subscriber has it, whichever node the subscriptions are on', async () => {
+    for (const channel of ['a', 'b', 'c']) {
+      const client = await open(proxy);
+      const lines = [
+        'SUBSCRIBE x',
+        `SSUBSCRIBE ${channel}`,
+        'UNSUBSCRIBE x',
+        'PING',
+        'PING hey',
+        'SUNSUBSCRIBE',
+        'PING',
+      ];
+      const [, , , ...pongs] = await told(client, 7, ...lines);
+      expect(pongs).toEqual(['*2 pong', '*2 pong hey', `*3 sunsubscribe ${channel} :0`, '+PONG']);
+    }
+  });
+
   it('a sharded channel is subscribed to at the new owner of its slot', async () => {
     const [client, other] = [await open(proxy), await open(proxy)];
     const move = await beginSlotMove(cluster, 'moving');

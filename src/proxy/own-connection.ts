@@ -21,7 +21,7 @@ import { DONE, FORWARD, HOLD, type Outcome } from './outcome.ts';
 import { takeRequest } from './request.ts';
 import type { Session } from './session.ts';
 import { stream } from './stream.ts';
-import { onlySubscriptions, type Subscribing } from './subscriptions.ts';
+import { onlySubscriptions, pongBeside, type Subscribing, type Subscriptions } from './subscriptions.ts';
 import type { Tracking } from './tracking.ts';
 import type { Transactions } from './transactions.ts';
 
@@ -72,15 +72,8 @@ export class OwnConnection {
       return pins.transaction?.open ? this.#on.transactions.queue(session, frame, null) : FORWARD;
     const { subscriptions } = pins;
     if (subscriptions !== null && session.protocol === 2) {
-      // What it may send is known when its subscriptions are.
-      if (subscriptions.expected > 0) return HOLD;
-      if (
-        subscriptions.count > 0 &&
-        command.state !== 'subscription' &&
-        !ALLOWED_WITH_SUBSCRIPTIONS.has(command.name) &&
-        fits(command, frame)
-      )
-        return this.#reply(session, onlySubscriptions(command));
+      const outcome = this.#beside(subscriptions, session, frame, command);
+      if (outcome !== FORWARD) return outcome;
     }
     if (!pins.transaction?.open) return FORWARD;
     if (command.state === 'transaction' || command.name === 'quit' || command.name === 'reset')
@@ -119,6 +112,21 @@ export class OwnConnection {
   /** Its client says nothing more, and waits for what may take any time. */
   left(session: Session): void {
     this.#on.unblock.left(session);
+  }
+
+  /** Looks at what a client sends in RESP2 that may have subscriptions. */
+  #beside(
+    { expected, count }: Subscriptions,
+    session: Session,
+    frame: RequestFrame,
+    command: Command,
+  ): Outcome {
+    // What it may send is known when its subscriptions are.
+    if (expected > 0) return HOLD;
+    if (count === 0 || command.state === 'subscription' || !fits(command, frame)) return FORWARD;
+    if (command.name === 'ping' && this.#on.topology.cluster) return this.#reply(session, pongBeside(frame));
+    if (ALLOWED_WITH_SUBSCRIPTIONS.has(command.name)) return FORWARD;
+    return this.#reply(session, onlySubscriptions(command));
   }
 
   #keyed(session: Session, frame: RequestFrame, command: Command): Outcome {

@@ -1,9 +1,10 @@
 // SUBSCRIBE, PSUBSCRIBE, SSUBSCRIBE and their opposites, on pinned connections: messages pass as they come, and each
 // channel is confirmed by a frame of its own. https://redis.io/docs/latest/develop/interact/pubsub/
 
+import { argument } from '../commands/argument.ts';
 import type { Command } from '../commands/command.ts';
 import { C, type Counters } from '../counters.ts';
-import { errorReply } from '../resp3/encode.ts';
+import { encodeRequest, errorReply } from '../resp3/encode.ts';
 import { parseLength } from '../resp3/length.ts';
 import { TYPE } from '../resp3/reply-frame.ts';
 import type { RequestFrame } from '../resp3/request-frame.ts';
@@ -71,6 +72,11 @@ export function onlySubscriptions(command: Command): Buffer {
   return errorReply(
     `${code} Can't execute '${command.name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context`,
   );
+}
+
+/** The reply to PING of a client with subscriptions in RESP2. On a cluster not every node knows that it has some. */
+export function pongBeside(frame: RequestFrame): Buffer {
+  return encodeRequest(['pong', frame.argc > 1 ? argument(frame, 1) : '']);
 }
 
 export interface SubscribingOptions {
