@@ -41,7 +41,7 @@ export const DIFFERENCES: readonly Difference[] = [
     why: 'the walk goes over all masters, one after another',
   },
   {
-    commands: 'publish spublish',
+    commands: 'publish',
     topology: 'cluster',
     reply: /^:\d+$/,
     differs: 'the number of receivers',
