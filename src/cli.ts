@@ -81,17 +81,27 @@ async function run(config: Config, log: Logger): Promise<void> {
   };
   process.on('SIGINT', onSignal);
   process.on('SIGTERM', onSignal);
+  let hungUp = false;
+  let renewCertificates = () => {
+    hungUp = true;
+  };
+  // Without TLS a hang-up ends heatsink, as it ends any program whose terminal closes.
+  if (config.tls.cert !== null || config.upstream?.tls) process.on('SIGHUP', () => renewCertificates());
 
   // Loaded here, so that help and checks of the configuration start fast.
-  const { startHeatsink } = await import('./heatsink.ts');
-  const heatsink = await startHeatsink(config, { log }).catch((error) => {
+  const { launchHeatsink } = await import('./heatsink.ts');
+  const { ready, close } = launchHeatsink(config, { log });
+  stop = close;
+  const heatsink = await ready.catch((error) => {
+    // Nobody waits any more for what a signal has ended.
+    if (stoppingSince !== undefined) return new Promise<never>(() => {});
     throw new Error(startFailure(error, config), { cause: error });
   });
-  stop = heatsink.close;
-  // Without TLS a hang-up ends heatsink, as it ends any program whose terminal closes.
-  if (heatsink.renewCertificates !== null) process.on('SIGHUP', heatsink.renewCertificates);
-  const { address, tlsAddress, adminAddress: admin } = heatsink;
-  log.info({ address, ...(tlsAddress === null ? {} : { tls: tlsAddress }), admin }, 'heatsink is ready');
+  renewCertificates = heatsink.renewCertificates;
+  if (hungUp) renewCertificates();
+  const { address, tlsAddress, adminAddress: admin, workers } = heatsink;
+  const tls = tlsAddress === null ? {} : { tls: tlsAddress };
+  log.info({ address, ...tls, admin, workers }, 'heatsink is ready');
 }
 
 /** Says in a person's words why heatsink did not start. */

@@ -1,5 +1,5 @@
-// What one worker counts while it serves: slots of one Float64Array, so that counting is an add and no more.
-// Every folder may write here; only admin/ reads. Rows become Prometheus series there, at scrape time.
+// What the workers count while they serve: slots of a Float64Array each, so that counting is an add and no more, in
+// memory that all threads can read. Every folder may write here; rows become Prometheus series in admin/.
 
 interface Row {
   /** Prometheus name without the `heatsink_` prefix and the `_total` suffix. */
@@ -65,10 +65,54 @@ const LATENCY_AT = Object.keys(COUNTERS).length;
 /** Slots behind the counters: one per latency bucket, one for all above, one for the sum in microseconds. */
 export const LATENCY_SLOTS = { first: LATENCY_AT, sum: LATENCY_AT + LATENCY_BOUNDS.length + 1 } as const;
 
+const GAUGE_AT = LATENCY_SLOTS.sum + 1;
+/** Slots behind those: what one worker has now. */
+export const G = {
+  tierBytes: GAUGE_AT,
+  tierEntries: GAUGE_AT + 1,
+  /** Clients that a pause holds. */
+  held: GAUGE_AT + 2,
+  /** Connections of heatsink itself to one server that it tracks keys for. */
+  tracked: GAUGE_AT + 3,
+} as const;
+const SLOTS = GAUGE_AT + Object.keys(G).length;
+
+/** What one worker has counted: it alone writes there. */
 export type Counters = Float64Array;
 
-export function createCounters(): Counters {
-  return new Float64Array(LATENCY_SLOTS.sum + 1);
+/** Bytes from one worker's slots to the next one's: no two share a cache line. */
+const STRIDE = Math.ceil((SLOTS * 8) / 128) * 128;
+
+export class CounterMemory {
+  readonly shared: SharedArrayBuffer;
+  readonly workers: number;
+
+  constructor(workers: number, shared = new SharedArrayBuffer(STRIDE * workers)) {
+    this.shared = shared;
+    this.workers = workers;
+  }
+
+  /** The slots of worker 0, 1, ... */
+  of(worker: number): Counters {
+    return new Float64Array(this.shared, STRIDE * worker, SLOTS);
+  }
+
+  /** The sums over all workers. */
+  totals(): Counters {
+    const sums = new Float64Array(SLOTS);
+    for (let worker = 0; worker < this.workers; worker++) {
+      const slots = this.of(worker);
+      for (let slot = 0; slot < SLOTS; slot++) sums[slot] += slots[slot];
+    }
+    return sums;
+  }
+
+  /** That worker is gone, and with it its clients and all that it had. */
+  workerLost(worker: number): void {
+    const slots = this.of(worker);
+    slots[C.closed] = slots[C.accepted];
+    slots.fill(0, GAUGE_AT);
+  }
 }
 
 /** Counts one upstream round trip of that many microseconds. */

@@ -9,12 +9,12 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { metricsPage } from '../src/admin/metrics-table.ts';
 import { type AdminServer, startAdmin } from '../src/admin/server.ts';
 import type { AdminSource, Snapshot } from '../src/admin/snapshot.ts';
-import { C, countLatency, createCounters } from '../src/counters.ts';
+import { C, CounterMemory, countLatency } from '../src/counters.ts';
 import { startProxy } from './support/heatsink.ts';
 import { parseMetrics } from './support/metrics.ts';
 import { startRedis, waitFor } from './support/redis.ts';
 
-const counters = createCounters();
+const counters = new CounterMemory(1).of(0);
 let state: Snapshot;
 let server: AdminServer;
 

@@ -68,7 +68,7 @@ describe('a mistake ends with exit code 2 and a line that names its source', () 
     expect(code).toBe(2);
     expect(stderr.trim().split('\n').sort()).toEqual([
       'heatsink: --listen: "here" is not accepted; accepted: HOST:PORT, such as 127.0.0.1:6380 or [::1]:6380',
-      'heatsink: --workers: "0" is not accepted; accepted: 1 (more worker threads come with a later version)',
+      'heatsink: --workers: "0" is not accepted; accepted: auto or a whole number from 1 to 256',
     ]);
   });
 

@@ -1,7 +1,7 @@
 // The configuration: who wins, what is accepted, and how a mistake is named.
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
@@ -39,7 +39,7 @@ describe('precedence', () => {
       upstream: null,
       listen: { host: '127.0.0.1', port: 6380 },
       admin: { host: '127.0.0.1', port: 9380 },
-      workers: 1,
+      workers: availableParallelism(),
       shutdownTimeout: 5000,
       consistency: 'tracked',
       rules: [],
@@ -251,9 +251,9 @@ describe('messages', () => {
     expect(problems({ yaml: 'shutdownTimeout: [1, 2]' })).toEqual([`h.yaml:1:18: [1,2] ${accepted}`]);
   });
 
-  test('say that one worker is all there is so far', () => {
-    expect(problems({ flags: { workers: '2' } })).toEqual([
-      '--workers: "2" is not accepted; accepted: 1 (more worker threads come with a later version)',
+  test('say how many workers there may be', () => {
+    expect(problems({ flags: { workers: 'many' } })).toEqual([
+      '--workers: "many" is not accepted; accepted: auto or a whole number from 1 to 256',
     ]);
   });
 

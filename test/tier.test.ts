@@ -70,7 +70,7 @@ describe('in front of a cluster of three masters', () => {
   beforeAll(async () => {
     cluster = await startCluster({ masters: 3 });
     open.push(() => cluster.stop());
-    proxy = await spawnProxy({ upstream: cluster.url });
+    proxy = await spawnProxy({ upstream: cluster.url, flags: { workers: '1' } });
     open.push(() => proxy.close());
   });
 

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { itemsOf, textOf } from '../src/commands/elements.ts';
 import { joinCursor, splitCursor } from '../src/commands/scan.ts';
+import { NO_PEERS } from '../src/proxy/peers.ts';
 import { Scripts } from '../src/proxy/scripts.ts';
 import type { Argument } from '../src/resp3/encode.ts';
 import { viewOf } from '../src/resp3/hash.ts';
@@ -314,7 +315,7 @@ describe('scripts', () => {
   });
 
   it('are remembered within bounds, the oldest forgotten first', () => {
-    const scripts = new Scripts();
+    const scripts = new Scripts(NO_PEERS);
     const remember = (body: Buffer) => scripts.remember(body, viewOf(body), 0, body.length);
     const sha = (body: Buffer) => createHash('sha1').update(body).digest('hex');
     const bodies = Array.from({ length: 5000 }, (_, i) => Buffer.from(`return ${i}`));

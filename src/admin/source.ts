@@ -2,13 +2,17 @@
 
 import type { Tier } from '../cache/tier.ts';
 import { clock } from '../clock.ts';
+import { G } from '../counters.ts';
 import type { Detector } from '../hotkeys/detector.ts';
 import type { UpstreamNode } from '../upstream/node.ts';
 import type { Topology } from '../upstream/topology.ts';
 import type { AdminSource, HotKey, Snapshot } from './snapshot.ts';
 
 export interface Serving {
-  readonly counters: Float64Array;
+  /** The counters of all workers, summed up. */
+  readonly totals: () => Float64Array;
+  /** What the tiers of all workers may take together. */
+  readonly tierLimit: { readonly maxBytes: number };
   readonly tier: Tier;
   readonly detector: Detector;
   readonly topology: Topology;
@@ -20,16 +24,18 @@ export interface Serving {
 }
 
 export function createSource(serving: Serving): AdminSource {
-  const { counters, tier, detector, topology, info } = serving;
+  const { totals, tierLimit, tier, detector, topology, info } = serving;
   return {
     info,
     snapshot(): Snapshot {
       const nodes = topology.nodes.map((node) => describe(node, serving.tracks));
       const refused = nodes.filter(({ tracking }) => tracking === 'refused');
       const reasons = [...serving.notReady()];
+      const counters = totals();
+      const { maxBytes } = tierLimit;
       return {
         counters,
-        tier: { bytes: tier.bytes, entries: tier.entries, maxBytes: tier.options.maxBytes },
+        tier: { bytes: counters[G.tierBytes], entries: counters[G.tierEntries], maxBytes },
         hotKeys: detector.hotKeys,
         candidates: detector.candidates,
         nodes,

@@ -2,15 +2,14 @@
 // proof holds, its deadline has not passed and its version is current; who looks it up checks that with `valid`.
 
 import type { Counters } from '../counters.ts';
-import { C } from '../counters.ts';
+import { C, G } from '../counters.ts';
 import { sameBytes, viewOf } from '../resp3/hash.ts';
 import type { Proof } from '../upstream/tracking.ts';
 import type { Versions } from './versions.ts';
 
 /** Who counts the reads that an entry serves; see hotkeys/heat. */
 export interface HitCount {
-  now: number;
-  hits: number;
+  hit(): void;
 }
 
 /** Rough size of an entry's own objects, in bytes. */
@@ -134,8 +133,7 @@ export class Tier {
     entry.sameKey = this.#byKey.get(entry.keyHash) ?? null;
     this.#byKey.set(entry.keyHash, entry);
     this.#append(entry);
-    this.bytes += entry.bytes;
-    this.entries++;
+    this.#grown(entry.bytes, 1);
     return true;
   }
 
@@ -190,8 +188,15 @@ export class Tier {
     else entry.newer.older = entry.older;
     entry.older = null;
     entry.newer = null;
-    this.bytes -= entry.bytes;
-    this.entries--;
+    this.#grown(-entry.bytes, -1);
+  }
+
+  #grown(bytes: number, entries: number): void {
+    const { counters } = this.options;
+    this.bytes += bytes;
+    this.entries += entries;
+    counters[G.tierBytes] = this.bytes;
+    counters[G.tierEntries] = this.entries;
   }
 
   #append(entry: Entry): void {

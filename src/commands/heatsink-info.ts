@@ -1,7 +1,7 @@
 // The section of INFO that is heatsink's own. Its fields begin with heatsink_, as most readers of INFO throw the
 // fields of all sections into one bag.
 
-import { C, COUNTERS, type Counters } from '../counters.ts';
+import { C, COUNTERS, type Counters, G } from '../counters.ts';
 
 /** What the section tells besides the counters. */
 export interface OwnState {
@@ -9,13 +9,10 @@ export interface OwnState {
   readonly upstream: 'standalone' | 'cluster' | 'sentinel';
   /** Masters. */
   readonly nodes: number;
-  readonly tier: { readonly entries: number; readonly bytes: number; readonly maxBytes: number };
+  /** Bytes that the tier may take. */
+  readonly maxBytes: number;
   readonly hotKeys: number;
   readonly candidates: number;
-  /** Clients that a pause holds. */
-  readonly held: number;
-  /** Connections of heatsink itself to one server that it tracks keys for. */
-  readonly tracking: number;
 }
 
 const startedAt = Date.now();
@@ -25,18 +22,17 @@ export function connectedClients(counters: Counters): number {
   return counters[C.accepted] - counters[C.closed];
 }
 
-/** The section with its heading; every line ends with `\r\n`. */
+/** The section with its heading, from the counters of all workers; every line ends with `\r\n`. */
 export function heatsinkSection(state: OwnState, counters: Counters): string {
-  const { tier } = state;
   const gauges: (readonly [string, string | number])[] = [
     ['version', state.version],
     ['uptime_in_seconds', Math.floor((Date.now() - startedAt) / 1000)],
     ['upstream', state.upstream],
     ['upstream_nodes', state.nodes],
     ['connected_clients', connectedClients(counters)],
-    ['tier_entries', tier.entries],
-    ['tier_bytes', tier.bytes],
-    ['tier_max_bytes', tier.maxBytes],
+    ['tier_entries', counters[G.tierEntries]],
+    ['tier_bytes', counters[G.tierBytes]],
+    ['tier_max_bytes', state.maxBytes],
     ['hot_keys', state.hotKeys],
     ['hot_candidates', state.candidates],
   ];

@@ -9,6 +9,9 @@ import { matchesGlob } from './glob.ts';
 
 const PREFIX = 'heatsink.';
 const MAP = 0x25;
+const MIXED = errorReply(
+  "ERR heatsink: one CONFIG SET changes heatsink's options or the server's, not both: they could not all fail together",
+);
 
 /** The options, by their places in the configuration file: `hot.threshold`. */
 export interface Tunables {
@@ -16,7 +19,7 @@ export interface Tunables {
   /** The value as it would be written in a file, secrets masked. */
   get(name: string): string;
   /** Takes the new values: all, or none and then it says which one was refused and why. */
-  set(pairs: readonly (readonly [name: string, value: string])[]): Refusal | null;
+  set(pairs: Pairs): Refusal | null;
 }
 
 export interface Refusal {
@@ -53,30 +56,42 @@ export function withOwn(reply: Buffer, own: ConfigGet['own']): Buffer {
   ]);
 }
 
-/**
- * The reply to CONFIG SET name value [name value ...] when it is about heatsink's options, after changing them; null
- * when it is about the server's.
- */
-export function configSet(frame: RequestFrame, tunables: Tunables): Buffer | null {
-  if (frame.argc % 2 !== 0) return null;
+/** What came of a CONFIG SET. */
+export interface ConfigSet {
+  /** Null when it is about the server's options. */
+  readonly reply: Buffer | null;
+  /** heatsink's options that have new values. */
+  readonly changed: Pairs;
+}
+
+type Pairs = readonly (readonly [name: string, value: string])[];
+
+/** Changes heatsink's options as CONFIG SET name value [name value ...] says, if it is about them. */
+export function configSet(frame: RequestFrame, tunables: Tunables): ConfigSet {
+  if (frame.argc % 2 !== 0) return unchanged(null);
   const words = texts(frame, 2);
   const names = words.filter((_, i) => i % 2 === 0);
-  if (!names.some(isOwn)) return null;
-  if (!names.every(isOwn)) {
-    return errorReply(
-      "ERR heatsink: one CONFIG SET changes heatsink's options or the server's, not both: they could not all fail together",
-    );
-  }
+  if (!names.some(isOwn)) return unchanged(null);
+  if (!names.every(isOwn)) return unchanged(MIXED);
   const given = names.map((name) => name.slice(PREFIX.length).toLowerCase());
   const known = given.map((name) => tunables.names.find((option) => option.toLowerCase() === name));
   const unknown = known.indexOf(undefined);
   if (unknown >= 0) {
-    return errorReply(`ERR Unknown option or number of arguments for CONFIG SET - '${names[unknown]}'`);
+    return unchanged(
+      errorReply(`ERR Unknown option or number of arguments for CONFIG SET - '${names[unknown]}'`),
+    );
   }
   const twice = given.findIndex((name, i) => given.indexOf(name) < i);
-  if (twice >= 0) return refused(names[twice], 'duplicate parameter');
-  const refusal = tunables.set(known.map((name, i) => [name as string, words[i * 2 + 1]] as const));
-  return refusal === null ? OK : refused(PREFIX + refusal.name, refusal.reason);
+  if (twice >= 0) return unchanged(refused(names[twice], 'duplicate parameter'));
+  const pairs = known.map((name, i) => [name as string, words[i * 2 + 1]] as const);
+  const refusal = tunables.set(pairs);
+  return refusal === null
+    ? { reply: OK, changed: pairs }
+    : unchanged(refused(PREFIX + refusal.name, refusal.reason));
+}
+
+function unchanged(reply: Buffer | null): ConfigSet {
+  return { reply, changed: [] };
 }
 
 /** In the words of Redis. */

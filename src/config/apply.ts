@@ -9,6 +9,9 @@ import type { Appliers } from './live.ts';
 export interface Tuned {
   readonly detector: Detector;
   readonly tier: Tier;
+  /** What all workers' tiers may take together, and how much of it is this one's. */
+  readonly tierLimit: { maxBytes: number };
+  readonly share: (maxBytes: number) => number;
   readonly limits: FillLimits;
   readonly log: { level: string };
   /** What /hotkeys shows and says. */
@@ -18,7 +21,8 @@ export interface Tuned {
   readonly shutdown: { timeout: number };
 }
 
-export function appliersFor({ detector, tier, limits, log, shown, clients, shutdown }: Tuned): Appliers {
+export function appliersFor(tuned: Tuned): Appliers {
+  const { detector, tier, limits, log, shown, clients, shutdown } = tuned;
   return {
     shutdownTimeout(value) {
       shutdown.timeout = value;
@@ -32,11 +36,13 @@ export function appliersFor({ detector, tier, limits, log, shown, clients, shutd
       shown.thresholdPerSecond = value;
     },
     'hot.cool': (value) => detector.tune({ cool: value }),
-    'hot.candidates': (value) => detector.tune({ candidates: value }),
     'hot.top'(value) {
       shown.top = value;
     },
-    'tier.maxBytes': (value) => tier.limit(value),
+    'tier.maxBytes'(value) {
+      tuned.tierLimit.maxBytes = value;
+      tier.limit(tuned.share(value));
+    },
     'tier.maxEntryBytes'(value) {
       tier.options.maxEntryBytes = value;
     },

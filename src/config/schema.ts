@@ -76,9 +76,9 @@ export const OPTIONS = {
     flag: 'workers',
     argument: 'N',
     type: workerCount,
-    default: 1,
+    default: 'auto',
     unit: '',
-    doc: 'Worker threads that serve clients',
+    doc: 'Worker threads that share the port; auto: one for each core',
   },
   shutdownTimeout: {
     group: 'Network',
@@ -327,7 +327,6 @@ export const OPTIONS = {
     default: 4096,
     unit: '',
     doc: 'Keys that are counted exactly; all others are estimated in fixed memory',
-    live: true,
   },
   'hot.top': {
     group: 'Hot keys',
@@ -373,7 +372,7 @@ export const OPTIONS = {
     type: bytes(2 ** 16, 1024 * GIB),
     default: '64MiB',
     unit: 'bytes',
-    doc: 'Memory for the replies that each worker keeps',
+    doc: 'Memory for the replies that are kept, of all workers together',
     live: true,
   },
   'tier.maxEntryBytes': {

@@ -1,6 +1,7 @@
 // The value types that options are made of: each reads what a flag, the environment or YAML holds.
 // A type's description is the text that follows "accepted:" in messages and stands in the docs.
 
+import { availableParallelism } from 'node:os';
 import * as z from 'zod';
 import { type HostPort, parseHostPort } from './host-port.ts';
 import { parseUpstream, UPSTREAM_FORMS } from './upstream-url.ts';
@@ -19,9 +20,10 @@ export function integer(min: number, max: number) {
 
 /** The number of worker threads. */
 export const workerCount = text
-  .pipe(z.literal('1'))
-  .transform(Number)
-  .describe('1 (more worker threads come with a later version)');
+  .pipe(z.string().regex(/^(auto|\d+)$/))
+  .transform((word) => (word === 'auto' ? availableParallelism() : Number(word)))
+  .pipe(z.number().min(1).max(256))
+  .describe('auto or a whole number from 1 to 256');
 
 /** A number above 0 and up to 1. */
 export const ratio = text

@@ -1,10 +1,12 @@
 // Finds hot keys while reads flow by. Every read is counted in a sketch that lives for one sub-window; a key
 // that stands out there becomes a candidate with an exact sliding window; a candidate that reaches the
-// threshold is hot at once, and stays so until its window falls below a lower mark.
+// threshold is hot at once, and stays so until its window falls below a lower mark. Sketch and windows are those
+// of all workers; the keys themselves are known to each worker that has met them.
 
 import { sameBytes } from '../resp3/hash.ts';
 import { Heat } from './heat.ts';
-import { Sketch } from './sketch.ts';
+import { Sketch, sketchMemory } from './sketch.ts';
+import { type WindowMemory, Windows, windowMemory } from './windows.ts';
 
 export interface DetectorOptions {
   /** Reads a second from which a key is hot. */
@@ -16,15 +18,31 @@ export interface DetectorOptions {
   readonly cool: number;
   /** The most keys with an exact window. */
   readonly candidates: number;
-  /** Told when a key gets hot or cools. */
-  readonly changed: (heat: Heat) => void;
+  /**
+   * A key is about to be found cold. To be done before anybody can see it; in one of the workers.
+   */
+  readonly cooling: (keyHash: number) => void;
+  /** A key is not hot any more; in each worker that has met it. */
+  readonly cooled: (keyHash: number) => void;
+}
+
+/** What worker threads share. */
+export interface HeatMemory {
+  readonly sketch: SharedArrayBuffer;
+  readonly windows: WindowMemory;
+}
+
+export function heatMemory(
+  workers: number,
+  { candidates, steps }: { candidates: number; steps: number },
+): HeatMemory {
+  return { sketch: sketchMemory(), windows: windowMemory(workers, candidates, steps) };
 }
 
 export class Detector {
-  hotKeys = 0;
-
   #options: DetectorOptions;
-  readonly #sketch = new Sketch();
+  readonly #sketch: Sketch;
+  readonly #windows: Windows;
   readonly #heats = new Map<number, Heat>();
   /** Reads in a window that make a key hot. */
   #hotFrom = 1;
@@ -33,17 +51,18 @@ export class Detector {
   #least = 1;
   #most = 1;
   #noticed = 1;
-  #step = 0;
   #stepEnds = 0;
 
-  constructor(options: DetectorOptions) {
+  constructor(options: DetectorOptions, memory: HeatMemory = heatMemory(1, options), worker = 0) {
     this.#options = options;
+    this.#sketch = new Sketch(memory.sketch);
+    this.#windows = new Windows(memory.windows, worker);
     this.#stepLength = options.window / options.steps;
     this.tune({});
   }
 
   /** Changes what can change while keys are counted. Keys that are hot stay so until they fall below the new mark. */
-  tune(changed: Partial<Pick<DetectorOptions, 'threshold' | 'cool' | 'candidates'>>): void {
+  tune(changed: Partial<Pick<DetectorOptions, 'threshold' | 'cool'>>): void {
     this.#options = { ...this.#options, ...changed };
     const { threshold, window, steps } = this.#options;
     this.#hotFrom = Math.max(1, (threshold * window) / 1000);
@@ -52,8 +71,12 @@ export class Detector {
     this.#noticed = this.#least;
   }
 
+  get hotKeys(): number {
+    return this.#windows.hotKeys;
+  }
+
   get candidates(): number {
-    return this.#heats.size;
+    return this.#windows.used;
   }
 
   /**
@@ -72,69 +95,69 @@ export class Detector {
     return heat?.hot ? heat : null;
   }
 
-  /** Moves the window on; `now` in milliseconds. Cheap when no sub-window has ended. */
+  /** Moves the window on; `now` in milliseconds, by a clock of all workers. Cheap when no sub-window has ended. */
   advance(now: number): void {
     if (now < this.#stepEnds) return;
-    const passed = this.#stepEnds === 0 ? 1 : 1 + Math.floor((now - this.#stepEnds) / this.#stepLength);
-    this.#stepEnds =
-      this.#stepEnds === 0 ? now + this.#stepLength : this.#stepEnds + passed * this.#stepLength;
-    for (let i = 0; i < Math.min(passed, this.#options.steps); i++) this.#endStep();
+    const step = Math.floor(now / this.#stepLength);
+    this.#stepEnds = (step + 1) * this.#stepLength;
+    const passed = Math.min(this.#windows.begin(step | 0), this.#options.steps);
+    const coolBelow = this.#hotFrom * this.#options.cool;
+    for (let left = passed - 1; left >= 0; left--)
+      this.#windows.endStep(step - left, coolBelow, this.#noticed, this.#options.cooling);
+    if (passed > 0) this.#sketch.clear();
+    this.#look();
   }
 
-  /** The most read keys, most read first. */
+  /** The most read keys that this worker has met, most read first. */
   top(count: number): Heat[] {
-    return [...this.#heats.values()].sort((a, b) => b.count - a.count).slice(0, count);
+    return [...this.#heats.values()]
+      .filter((heat) => heat.known)
+      .sort((a, b) => b.count - a.count)
+      .slice(0, count);
   }
 
   #notice(estimate: number, keyHash: number, view: DataView, start: number, end: number): Heat | null {
     let heat = this.#heats.get(keyHash);
-    if (heat === undefined) {
-      if (this.#heats.size >= this.#options.candidates) return null;
-      const key = Buffer.from(
-        view.buffer.slice(view.byteOffset + start, view.byteOffset + end) as ArrayBuffer,
-      );
-      heat = new Heat(key, keyHash, this.#options.steps);
-      heat.now = estimate - 1;
-      this.#heats.set(keyHash, heat);
+    if (heat === undefined || !heat.known) {
+      heat = this.#meet(estimate, keyHash, view, start, end);
+      if (heat === undefined) return null;
     } else if (!sameBytes(view, start, end, heat.view)) {
       // Two keys of one 32-bit hash: the first one keeps the place.
       return null;
     } else if (estimate === this.#noticed) {
       // Its reads of this sub-window were too few so far to look it up.
-      heat.now += estimate - 1;
+      heat.credit(estimate - 1);
     }
-    heat.now++;
-    if (!heat.hot && heat.count >= this.#hotFrom) this.#promote(heat);
-    return heat.hot ? heat : null;
+    heat.read();
+    if (heat.hot) return heat;
+    if (heat.count < this.#hotFrom) return null;
+    this.#windows.heat(heat.slot);
+    return heat;
   }
 
-  #promote(heat: Heat): void {
-    heat.hot = true;
-    heat.hotSince = Date.now();
-    heat.hits = 0;
-    this.hotKeys++;
-    this.#options.changed(heat);
+  #meet(estimate: number, keyHash: number, view: DataView, start: number, end: number): Heat | undefined {
+    let slot = this.#windows.find(keyHash);
+    const first = slot < 0;
+    if (first && this.candidates < this.#options.candidates) slot = this.#windows.claim(keyHash);
+    if (slot < 0) return undefined;
+    const key = Buffer.from(view.buffer.slice(view.byteOffset + start, view.byteOffset + end) as ArrayBuffer);
+    const heat = new Heat(key, keyHash, slot, this.#windows);
+    if (first) heat.credit(estimate - 1);
+    this.#heats.set(keyHash, heat);
+    return heat;
   }
 
-  #endStep(): void {
-    const coolBelow = this.#hotFrom * this.#options.cool;
-    this.#sketch.clear();
-    this.#step++;
+  /** Looks at all keys that this worker has met: which have cooled, which have lost their slot. */
+  #look(): void {
     for (const heat of this.#heats.values()) {
-      heat.advance(this.#step);
-      if (heat.hot && heat.count < coolBelow) this.#cool(heat);
-      if (!heat.hot && heat.count < this.#noticed) this.#heats.delete(heat.keyHash);
+      const { hot, known } = heat;
+      if (heat.wasHot && !hot) this.#options.cooled(heat.keyHash);
+      heat.wasHot = hot;
+      if (!known) this.#heats.delete(heat.keyHash);
     }
     // A full table asks for more from newcomers, up to what a hot key has at the least in its best sub-window.
-    const full = this.#heats.size / this.#options.candidates;
+    const full = this.candidates / this.#options.candidates;
     if (full > 0.75) this.#noticed = Math.min(this.#noticed * 2, this.#most);
     else if (full < 0.25) this.#noticed = Math.max(this.#noticed >> 1, this.#least);
-  }
-
-  #cool(heat: Heat): void {
-    heat.hot = false;
-    heat.hotSince = 0;
-    this.hotKeys--;
-    this.#options.changed(heat);
   }
 }

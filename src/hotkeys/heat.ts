@@ -1,47 +1,65 @@
-// The exact sliding-window count of one key: a ring of sub-windows, the newest of which is still filling.
+// One key that one worker has noticed, and where all workers count its reads.
 
 import { viewOf } from '../resp3/hash.ts';
+import type { Windows } from './windows.ts';
 
 export class Heat {
   readonly key: Buffer;
   /** The key again, to compare four bytes at a time. */
   readonly view: DataView;
   readonly keyHash: number;
-  /** Reads in the sub-window that is filling. Who serves the key may add here directly. */
-  now = 0;
-  hot = false;
-  /** Epoch milliseconds since when it is hot, 0 while it is not. */
-  hotSince = 0;
-  /** Reads served from the local tier since it was last found hot. */
+  readonly slot: number;
+  /** Reads that this worker has served from its tier since it noticed the key. */
   hits = 0;
   /** On `clock.ms`: until then it is not worth a fill, as a reply was too large for the tier. */
   unfitUntil = 0;
+  /** Whether it was hot when this worker last looked at all keys. */
+  wasHot = false;
 
-  readonly #ring: Uint32Array;
-  #sum = 0;
+  readonly #windows: Windows;
+  readonly #counts: Int32Array;
 
-  constructor(key: Buffer, keyHash: number, steps: number) {
+  constructor(key: Buffer, keyHash: number, slot: number, windows: Windows) {
     this.key = key;
     this.view = viewOf(key);
     this.keyHash = keyHash;
-    this.#ring = new Uint32Array(steps - 1);
+    this.slot = slot;
+    this.#windows = windows;
+    this.#counts = windows.counts;
   }
 
-  /** Reads in the window: the full sub-windows and the filling one. */
+  /** Counts a read. */
+  read(): void {
+    this.#counts[this.slot]++;
+  }
+
+  /** Counts reads that nobody has looked up the key for. */
+  credit(reads: number): void {
+    this.#counts[this.slot] += reads;
+  }
+
+  /** Counts a read that was served from the tier. */
+  hit(): void {
+    this.#counts[this.slot]++;
+    this.hits++;
+  }
+
+  /** Whether the slot is still this key's. */
+  get known(): boolean {
+    return this.#windows.holds(this.slot, this.keyHash);
+  }
+
+  get hot(): boolean {
+    return this.#windows.isHot(this.slot) && this.known;
+  }
+
+  /** Epoch milliseconds since when it is hot. */
+  get hotSince(): number {
+    return this.#windows.hotSince(this.slot);
+  }
+
+  /** Reads of all workers in the window. */
   get count(): number {
-    return this.#sum + this.now;
-  }
-
-  /** Closes the filling sub-window as number `step`; the one it replaces leaves the window. */
-  advance(step: number): void {
-    const ring = this.#ring;
-    if (ring.length === 0) {
-      this.now = 0;
-      return;
-    }
-    const at = step % ring.length;
-    this.#sum += this.now - ring[at];
-    ring[at] = this.now;
-    this.now = 0;
+    return this.#windows.count(this.slot);
   }
 }

@@ -6,10 +6,15 @@ const BLOCKS = 8192;
 const PER_BLOCK = 32;
 const SATURATED = 0xffff;
 
+export function sketchMemory(): SharedArrayBuffer {
+  return new SharedArrayBuffer(BLOCKS * PER_BLOCK * 2);
+}
+
+/** Workers that share its memory may lose a count when two count one key at the same moment: it is an estimate. */
 export class Sketch {
   readonly #counters: Uint16Array;
 
-  constructor(memory: ArrayBufferLike = new ArrayBuffer(BLOCKS * PER_BLOCK * 2)) {
+  constructor(memory: SharedArrayBuffer = sketchMemory()) {
     this.#counters = new Uint16Array(memory);
   }
 

@@ -23,6 +23,7 @@ import type { Topology } from '../upstream/topology.ts';
 import type { Answers } from './answers.ts';
 import { ask, expectReply, settleLater } from './client-calls.ts';
 import { DONE, FORWARD, type Outcome } from './outcome.ts';
+import type { Peers } from './peers.ts';
 import type { Session } from './session.ts';
 import type { PauseClaim, Transaction } from './transaction.ts';
 
@@ -36,6 +37,14 @@ export interface ClientPauseOptions {
   readonly topology: Topology;
   readonly answers: Answers;
   readonly counters: Counters;
+  readonly peers: Peers;
+}
+
+/** A pause that is about to begin, as the other workers are told of it. */
+interface Announced {
+  /** The number of the worker that begins it, and one of its own. */
+  readonly name: string;
+  readonly mode: PauseMode;
 }
 
 export class ClientPause {
@@ -45,6 +54,9 @@ export class ClientPause {
   readonly #on: ClientPauseOptions;
   /** Holds of which the servers are not told yet, or have not answered. */
   readonly #claims = new Set<PauseClaim>();
+  /** Those of other workers, by name. */
+  readonly #elsewhere = new Map<string, PauseClaim>();
+  #lastName = 0;
   /** What the servers hold, and until when by `clock.ms`. */
   #granted: PauseMode = RUNNING;
   #until = 0;
@@ -56,6 +68,44 @@ export class ClientPause {
 
   constructor(options: ClientPauseOptions) {
     this.#on = options;
+    this.#listen(options.peers);
+  }
+
+  /** Takes over what is paused already, for a worker that is new. */
+  async learn(): Promise<void> {
+    for (const order of await this.#on.peers.ask<PauseOrder>('pause in force', null)) this.#grant(order);
+    this.#apply();
+  }
+
+  #listen(peers: Peers): void {
+    peers.on('pause begins', async ({ name, mode }: Announced) => {
+      this.#elsewhere.set(name, this.#claim(mode));
+      await this.#whenQuiet();
+    });
+    peers.on('pause granted', (order: PauseOrder) => {
+      this.#grant(order);
+      this.#apply();
+    });
+    peers.on('pause over', (name: string) => this.#drop([name]));
+    peers.on('pause ended', () => this.#ended());
+    peers.on('pause in force', () => this.#inForce());
+    peers.on('worker lost', (worker: number) =>
+      this.#drop([...this.#elsewhere.keys()].filter((name) => name.startsWith(`${worker}:`))),
+    );
+  }
+
+  #inForce(): PauseOrder | undefined {
+    const timeout = Math.ceil(this.#until - clock.tick());
+    return this.#granted === RUNNING || timeout <= 0 ? undefined : { mode: this.#granted, timeout };
+  }
+
+  #drop(names: readonly string[]): void {
+    for (const name of names) {
+      const claim = this.#elsewhere.get(name);
+      this.#elsewhere.delete(name);
+      if (claim !== undefined) this.#claims.delete(claim);
+    }
+    this.#apply();
   }
 
   /** How many of heatsink's clients are held by a pause. */
@@ -106,7 +156,7 @@ export class ClientPause {
     const mode = Math.max(...transaction.pauses.map((order) => order?.mode ?? RUNNING)) as PauseMode;
     const claim = this.#claim(mode);
     transaction.claim = claim;
-    this.#whenQuiet().then(() => {
+    this.#allQuiet(claim).then(() => {
       claim.quiet = true;
       if (session.closed) this.executed(session, transaction, false);
       session.release();
@@ -125,15 +175,16 @@ export class ClientPause {
     for (const order of done ? pauses : []) {
       if (order === null) {
         this.#ended();
+        this.#on.peers.tell('pause ended', null);
         tell(others, UNPAUSE);
       } else {
         this.#grant(order);
+        this.#on.peers.tell('pause granted', order);
         const word = order.mode === PAUSED_WRITES ? 'WRITE' : 'ALL';
         tell(others, encodeRequest(['CLIENT', 'PAUSE', order.timeout, word]));
       }
     }
-    this.#claims.delete(claim);
-    this.#apply();
+    this.#forget(claim);
   }
 
   #concerns(session: Session, frame: RequestFrame, command: Command | null): boolean {
@@ -150,11 +201,13 @@ export class ClientPause {
   #pause(lanes: readonly Lane[], order: PauseOrder, bytes: Buffer): Promise<Buffer> {
     const claim = this.#claim(order.mode);
     return this.#inTurn(async () => {
-      await this.#whenQuiet();
+      await this.#allQuiet(claim);
       const reply = await tell(lanes, bytes);
-      if (reply[0] !== TYPE.error) this.#grant(order);
-      this.#claims.delete(claim);
-      this.#apply();
+      if (reply[0] !== TYPE.error) {
+        this.#grant(order);
+        this.#on.peers.tell('pause granted', order);
+      }
+      this.#forget(claim);
       return reply;
     });
   }
@@ -163,6 +216,7 @@ export class ClientPause {
     return this.#inTurn(async () => {
       const reply = await tell(lanes, bytes);
       this.#ended();
+      await this.#on.peers.ask('pause ended', null);
       return reply;
     });
   }
@@ -179,11 +233,22 @@ export class ClientPause {
     await Promise.all(lanes.map((lane) => ask(lane, PING)));
   }
 
+  /** Until that holds for the lanes of all workers, and all hold what the claim says. */
+  async #allQuiet({ name, mode }: PauseClaim): Promise<void> {
+    await Promise.all([this.#whenQuiet(), this.#on.peers.ask('pause begins', { name, mode })]);
+  }
+
   #claim(mode: PauseMode): PauseClaim {
-    const claim = { mode, quiet: false };
+    const claim = { mode, name: `${this.#on.peers.self}:${++this.#lastName}`, quiet: false };
     this.#claims.add(claim);
     this.#apply();
     return claim;
+  }
+
+  #forget(claim: PauseClaim): void {
+    this.#on.peers.tell('pause over', claim.name);
+    this.#claims.delete(claim);
+    this.#apply();
   }
 
   /** As in Redis a pause never makes another one shorter or weaker. */

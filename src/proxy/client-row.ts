@@ -15,7 +15,7 @@ export function typeOf(client: Session): ClientType {
 /** `frame`: the request that asks, when this client does. `sessions`: all clients. */
 export function describeClient(
   client: Session,
-  sessions: ReadonlyMap<number, Session>,
+  sessions: ReadonlyMap<number, Session> | null,
   frame: RequestFrame | null,
 ): ClientLine {
   const { pins, id, address, localAddress, name, db, user, protocol, libName, libVer } = client;
@@ -52,7 +52,7 @@ export function describeClient(
   };
 }
 
-function flagsOf(client: Session, sessions: ReadonlyMap<number, Session>): string {
+function flagsOf(client: Session, sessions: ReadonlyMap<number, Session> | null): string {
   const { pins, tunnel } = client;
   const transaction = pins?.transaction;
   const tracking = pins?.tracking;
@@ -63,7 +63,7 @@ function flagsOf(client: Session, sessions: ReadonlyMap<number, Session>): strin
     ['x', transaction?.open],
     ['b', pins?.blocked || client.postponed],
     ['t', tracking != null],
-    ['R', tracking != null && tracking.order.redirect > 0 && !sessions.has(tracking.order.redirect)],
+    ['R', redirectsToNobody(client, sessions)],
     ['B', tracking?.order.broadcast],
     ['d', transaction?.unwatched],
     ['c', client.closing],
@@ -71,4 +71,10 @@ function flagsOf(client: Session, sessions: ReadonlyMap<number, Session>): strin
     ['T', pins?.untouched != null],
   ];
   return flags.map(([letter, set]) => (set ? letter : '')).join('');
+}
+
+/** Not known where it may be another worker's client: `sessions` is null. */
+function redirectsToNobody({ pins }: Session, sessions: ReadonlyMap<number, Session> | null): boolean {
+  const { redirect = 0 } = pins?.tracking?.order ?? {};
+  return redirect > 0 && sessions !== null && !sessions.has(redirect);
 }

@@ -13,6 +13,7 @@ import type { Topology } from '../upstream/topology.ts';
 import type { Answers } from './answers.ts';
 import { ask, expectReply, settleLater } from './client-calls.ts';
 import { DONE, FORWARD, type Outcome } from './outcome.ts';
+import type { Peers } from './peers.ts';
 import type { Session } from './session.ts';
 
 const WRONG_REASON = errorReply('ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR');
@@ -28,6 +29,7 @@ export interface ClientUnblockOptions {
   readonly topology: Topology;
   readonly answers: Answers;
   readonly counters: Counters;
+  readonly peers: Peers;
 }
 
 export class ClientUnblock {
@@ -35,23 +37,30 @@ export class ClientUnblock {
 
   constructor(options: ClientUnblockOptions) {
     this.#on = options;
+    options.peers.on('client unblock', ({ id, reason }: { id: number; reason: string }) => {
+      const target = options.sessions.get(id);
+      return target !== undefined && waits(target) ? this.#unblock(target, target, reason) : undefined;
+    });
   }
 
   serve(session: Session, frame: RequestFrame): Outcome {
     if (frame.argc !== 3 && frame.argc !== 4) return FORWARD;
-    const { sessions, answers, counters } = this.#on;
+    const { sessions, answers, counters, peers } = this.#on;
     counters[C.local]++;
     const withError = frame.argc === 4 && argumentIs(frame, 3, 'error');
     const id = parseInteger(argumentText(frame, 2));
     const target = id === null ? undefined : sessions.get(Number(id));
     if (frame.argc === 4 && !withError && !argumentIs(frame, 3, 'timeout')) session.reply(WRONG_REASON);
     else if (id === null) session.reply(NO_INTEGER);
-    else if (target === undefined || !waits(target)) session.reply(NOBODY);
+    else if (target === undefined ? !peers.any : !waits(target)) session.reply(NOBODY);
     else {
       const request = expectReply(session, answers);
-      this.#unblock(session, target, withError ? 'ERROR' : 'TIMEOUT').then((reply) =>
-        settleLater(session, answers, request, reply),
-      );
+      const reason = withError ? 'ERROR' : 'TIMEOUT';
+      const done =
+        target === undefined
+          ? this.#unblockElsewhere(Number(id), reason)
+          : this.#unblock(session, target, reason);
+      done.then((reply) => settleLater(session, answers, request, reply));
     }
     return DONE;
   }
@@ -82,6 +91,11 @@ export class ClientUnblock {
       if (done !== undefined) return done;
     }
     return reply;
+  }
+
+  async #unblockElsewhere(id: number, reason: string): Promise<Buffer> {
+    const [reply] = await this.#on.peers.ask<Uint8Array>('client unblock', { id, reason });
+    return reply === undefined ? NOBODY : Buffer.from(reply);
   }
 
   async #tell(session: Session, pin: Pin, reason: string): Promise<Buffer> {

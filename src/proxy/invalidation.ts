@@ -4,7 +4,6 @@
 import type { Tier } from '../cache/tier.ts';
 import type { Versions } from '../cache/versions.ts';
 import { C, type Counters } from '../counters.ts';
-import type { Heat } from '../hotkeys/heat.ts';
 import { hashBytes, viewOf } from '../resp3/hash.ts';
 import { slotOf } from '../upstream/slot.ts';
 
@@ -45,8 +44,13 @@ export class Invalidation {
     });
   }
 
-  /** A key has become hot or has cooled; what has cooled leaves, so that its reads are seen again. */
-  heatChanged(heat: Heat): void {
-    if (!heat.hot) this.#tier.dropKey(heat.keyHash);
-  }
+  /** A key cools: from now on nobody looks whether something of it is kept, so nothing may be. */
+  readonly cooling = (keyHash: number): void => {
+    this.#versions.invalidate(keyHash);
+  };
+
+  /** It has: what is kept leaves, so that its reads are seen again. */
+  readonly cooled = (keyHash: number): void => {
+    this.#tier.dropKey(keyHash);
+  };
 }

@@ -29,19 +29,26 @@ export interface Listener {
 /** How often a closing listener looks whether its sessions are idle, in milliseconds. */
 const DRAIN_POLL = 10;
 
-/** Keeps `sessions` true, by their ids. Rejects with the system's error when an address cannot be had. */
+export interface Listening {
+  /** By their ids; kept true. */
+  readonly sessions: Map<number, Session>;
+  readonly nextId: () => number;
+  /** Whether other threads listen on the same addresses, and the system spreads the clients over all. */
+  readonly reusePort: boolean;
+}
+
+/** Rejects with the system's error when an address cannot be had. */
 export async function listen(
   doors: readonly Door[],
   pipeline: Pipeline,
-  sessions: Map<number, Session>,
+  { sessions, nextId, reusePort }: Listening,
 ): Promise<Listener> {
   const servers: Server[] = [];
   const secured: TlsServer[] = [];
-  let lastId = 0;
 
   function accept(accepted: Socket, adopt: (accepted: Socket, onBytes: OnBytes) => Socket): void {
     const { counters } = pipeline;
-    const session = new Session(++lastId, accepted, (onBytes) => adopt(accepted, onBytes), pipeline);
+    const session = new Session(nextId(), accepted, (onBytes) => adopt(accepted, onBytes), pipeline);
     counters[C.accepted]++;
     sessions.set(session.id, session);
     session.socket.on('close', () => {
@@ -62,7 +69,7 @@ export async function listen(
   }
 
   try {
-    for (const { at, tls } of doors) servers.push(await bind(serverFor(tls), at));
+    for (const { at, tls } of doors) servers.push(await bind(serverFor(tls), { ...at, reusePort }));
   } catch (error) {
     for (const server of servers) server.close();
     throw error;
@@ -91,7 +98,7 @@ export async function listen(
   };
 }
 
-function bind(server: Server, at: Door['at']): Promise<Server> {
+function bind(server: Server, at: Door['at'] & { reusePort: boolean }): Promise<Server> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     server.listen({ ...at, backlog: 1024 }, () => {

@@ -52,6 +52,8 @@ import type { Writes } from './writes.ts';
 
 /** Requests up to this size may be kept and shared; looking longer ones up costs more than it could save. */
 const SHARED_MAX = 1024;
+/** Reads of one client that may wait for others' answers: all of them come at once, however large. */
+const SHARED_AT_ONCE = 128;
 
 export interface PipelineParts {
   readonly tier: Tier;
@@ -125,7 +127,7 @@ export class Pipeline implements Servant {
       session.generation = topology.generation;
     }
     // It would reach the server before a read of this client that travels with another client's.
-    if (session.shared > 0 && !command.isRead) return false;
+    if (session.shared > 0 && (!command.isRead || session.shared >= SHARED_AT_ONCE)) return false;
     const fixed = command.fixedKey;
     if (fixed !== 0 && frame.argc > fixed) return this.#oneKey(session, frame, command, fixed);
     const count = findKeys(command, frame, this.#keys);
@@ -168,8 +170,7 @@ export class Pipeline implements Servant {
     const entry = tier.find(hashBytes(view, start, end), space, view, start, end);
     if (entry === null || !tier.valid(entry, clock.ms)) return false;
     entry.used = true;
-    entry.heat.now++;
-    entry.heat.hits++;
+    entry.heat.hit();
     this.counters[C.hit]++;
     session.reply(entry.reply);
     return true;

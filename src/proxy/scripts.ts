@@ -1,7 +1,7 @@
 // The scripts that went by in EVAL and SCRIPT LOAD on a cluster. Each shard has a script cache of its own, and
 // clients that see one server take it that a script known there is known everywhere: so heatsink loads it where it
-// is missing, ahead of the first EVALSHA, or when a shard has lost it. What one worker has seen is known to that
-// worker alone. https://redis.io/docs/latest/develop/interact/programmability/eval-intro/#script-cache
+// is missing, ahead of the first EVALSHA, or when a shard has lost it. Workers tell each other what they see; one that
+// is new learns of what comes from then on. https://redis.io/docs/latest/develop/interact/programmability/eval-intro/#script-cache
 
 import { createHash } from 'node:crypto';
 import { argumentText } from '../commands/argument.ts';
@@ -11,6 +11,7 @@ import { TYPE } from '../resp3/reply-frame.ts';
 import { RequestFrame } from '../resp3/request-frame.ts';
 import { Call, type CallOwner, type Carrier } from '../upstream/call.ts';
 import { releaseBytes } from '../upstream/outgoing.ts';
+import type { Peers } from './peers.ts';
 
 /** Most scripts and bytes of scripts that are remembered; beyond, the oldest are forgotten. */
 const SCRIPTS_MAX = 2048;
@@ -41,11 +42,28 @@ export class Scripts {
     return this.#byHash.size;
   }
 
+  readonly #peers: Peers;
+
+  constructor(peers: Peers) {
+    this.#peers = peers;
+    peers.on('script', (bytes: Uint8Array) => {
+      const body = Buffer.from(bytes);
+      const hash = hashBytes(viewOf(body), 0, body.length);
+      if (!this.#byHash.has(hash)) this.#keep(body, hash);
+    });
+    peers.on('scripts flushed', () => this.#clear());
+  }
+
   /** Keeps the body `buf[start, end)`, unless it is known. Two bodies of one hash are as one: the second is not kept. */
   remember(buf: Buffer, view: DataView, start: number, end: number): void {
     const hash = hashBytes(view, start, end);
     if (this.#byHash.has(hash) || end - start > BYTES_MAX) return;
     const body = Buffer.from(buf.subarray(start, end));
+    this.#keep(body, hash);
+    this.#peers.tell('script', body);
+  }
+
+  #keep(body: Buffer, hash: number): void {
     const script: Script = { hash, body, sha: '', load: encodeRequest(['SCRIPT', 'LOAD', body]) };
     this.#byHash.set(hash, script);
     this.#withoutSha.add(script);
@@ -67,6 +85,11 @@ export class Scripts {
   }
 
   clear(): void {
+    this.#clear();
+    this.#peers.tell('scripts flushed', null);
+  }
+
+  #clear(): void {
     this.#byHash.clear();
     this.#bySha.clear();
     this.#withoutSha.clear();

@@ -15,6 +15,7 @@ import type { Topology } from '../upstream/topology.ts';
 import { type Answers, failure } from './answers.ts';
 import { ask, settleLater } from './client-calls.ts';
 import { DONE, FORWARD, HOLD, type Outcome } from './outcome.ts';
+import type { Peers } from './peers.ts';
 import { takeRequest } from './request.ts';
 import type { Session } from './session.ts';
 
@@ -94,13 +95,24 @@ export interface TrackingOptions {
   readonly counters: Counters;
   /** A connected client by its id. */
   readonly client: (id: number) => Session | undefined;
+  readonly peers: Peers;
+}
+
+/** The client of another worker that invalidations are redirected to. */
+interface Elsewhere {
+  readonly id: number;
+  /** The server's id of its connection; null when there is no such client. */
+  readonly serverId: string | null;
 }
 
 export class Tracking {
   readonly #on: TrackingOptions;
+  /** What the other workers said to the one who asks. */
+  readonly #elsewhere = new WeakMap<Session, Elsewhere>();
 
   constructor(options: TrackingOptions) {
     this.#on = options;
+    options.peers.on('client redirect', (id: number) => this.#redirectHere(id));
   }
 
   /** Serves CLIENT TRACKING, CACHING, TRACKINGINFO and GETREDIR. */
@@ -166,17 +178,47 @@ export class Tracking {
     if (id === null) return order;
     if (topology.cluster) return CLUSTER_REDIRECT;
     const target = client(Number(id));
-    if (target === undefined) return NO_TARGET;
-    const [node] = topology.nodes;
-    const pin = target === session ? session.pin().need(node) : target.redirectedTo(node);
-    if (pin.lane.state !== 'closed' && pin.serverId === '') {
-      pin.onServerId(() => session.release());
-      pin.lane.connect();
-      return HOLD;
-    }
+    const serverId =
+      target === undefined
+        ? this.#askElsewhere(session, Number(id))
+        : serverIdOf(target === session ? session.pin().need(topology.nodes[0]) : this.#pinOf(target), () =>
+            session.release(),
+          );
+    if (serverId === HOLD) return HOLD;
+    if (serverId === null) return NO_TARGET;
     const args = Array.from({ length: frame.argc }, (_, i) => Buffer.from(argument(frame, i)));
-    args[at] = Buffer.from(pin.serverId);
-    return { ...order, request: encodeRequest(args), redirect: target.id, serverRedirect: pin.serverId };
+    args[at] = Buffer.from(serverId);
+    return { ...order, request: encodeRequest(args), redirect: Number(id), serverRedirect: serverId };
+  }
+
+  #pinOf(target: Session): Pin {
+    return target.redirectedTo(this.#on.topology.nodes[0]);
+  }
+
+  /** The server's id of the connection of a client of this worker, for a client of another one. */
+  #redirectHere(id: number): Promise<string> | undefined {
+    const target = this.#on.client(id);
+    if (target === undefined) return undefined;
+    const pin = this.#pinOf(target);
+    return new Promise((resolve) => {
+      const known = serverIdOf(pin, () => resolve(pin.serverId));
+      if (known !== HOLD) resolve(known);
+    });
+  }
+
+  #askElsewhere(session: Session, id: number): string | null | typeof HOLD {
+    const { peers } = this.#on;
+    if (!peers.any) return null;
+    const said = this.#elsewhere.get(session);
+    if (said?.id === id) {
+      this.#elsewhere.delete(session);
+      return said.serverId;
+    }
+    peers.ask<string>('client redirect', id).then(([serverId = null]) => {
+      this.#elsewhere.set(session, { id, serverId });
+      session.release();
+    });
+    return HOLD;
   }
 
   /** On a cluster it is known only with the next command which connections it is for. */
@@ -226,6 +268,14 @@ export class Tracking {
     session.reply(bytes);
     return DONE;
   }
+}
+
+/** The server's id of that connection; HOLD until it is known, which `known` is told. */
+function serverIdOf(pin: Pin, known: () => void): string | typeof HOLD {
+  if (pin.lane.state === 'closed' || pin.serverId !== '') return pin.serverId;
+  pin.onServerId(known);
+  pin.lane.connect();
+  return HOLD;
 }
 
 /** The option of CLIENT TRACKING that is this lower-case word, and not the value of another; 0 when there is none. */

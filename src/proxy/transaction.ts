@@ -14,6 +14,8 @@ const KEPT_MAX = 1024 * 1024;
 /** What a transaction that is being executed will pause. */
 export interface PauseClaim {
   readonly mode: PauseMode;
+  /** By which the other workers know it. */
+  readonly name: string;
   /** Whether all that was sent before it is answered. */
   quiet: boolean;
 }

@@ -10,15 +10,17 @@ import { mergeInfo, withAdded, withField } from '../commands/info.ts';
 import { fits } from '../commands/keys.ts';
 import { mergeSlowlogs } from '../commands/merge-special.ts';
 import { configGet, configSet, type Tunables, withOwn } from '../commands/tunables.ts';
-import { C, type Counters } from '../counters.ts';
+import { C, type Counters, G } from '../counters.ts';
 import { encodeRequest, mapReply, textReply } from '../resp3/encode.ts';
 import { TYPE } from '../resp3/reply-frame.ts';
 import type { RequestFrame } from '../resp3/request-frame.ts';
 import type { Topology } from '../upstream/topology.ts';
 import type { Answers } from './answers.ts';
+import { expectReply, settleLater } from './client-calls.ts';
 import type { Facade } from './facade.ts';
 import { bytesOf, Gather, partTo, unlessFailed } from './gather.ts';
 import { DONE, FORWARD, type Outcome } from './outcome.ts';
+import type { Peers } from './peers.ts';
 import { ScanWalk } from './scan-walk.ts';
 import type { Scatter } from './scatter.ts';
 import { ScriptCalls } from './script-calls.ts';
@@ -34,7 +36,10 @@ export interface WideOptions {
   readonly tunables: Tunables;
   /** What INFO tells of heatsink. */
   readonly state: () => OwnState;
+  readonly peers: Peers;
   readonly counters: Counters;
+  /** The sums over all workers. */
+  readonly totals: () => Counters;
 }
 
 type Serve = (session: Session, frame: RequestFrame, command: Command) => Outcome;
@@ -115,12 +120,12 @@ export class Wide {
    * servers see its connections only, and not whom it holds back itself.
    */
   #info(session: Session, frame: RequestFrame, command: Command): Outcome {
-    const { topology, facade, counters, state } = this.#on;
+    const { topology, facade, totals, state } = this.#on;
     const sections = Array.from({ length: frame.argc - 1 }, (_, i) => argumentText(frame, i + 1));
     const theirs = sections.filter((section) => section.toLowerCase() !== 'heatsink');
     const named = theirs.length < sections.length;
     const whole = sections.length === 0 || theirs.some((section) => WHOLE.has(section.toLowerCase()));
-    const own = () => (named || whole ? heatsinkSection(state(), counters) : '');
+    const own = () => (named || whole ? heatsinkSection(state(), totals()) : '');
     if (named && theirs.length === 0) return this.#reply(session, textReply(session.protocol, own()));
     const request = encodeRequest(['INFO', ...theirs.map((section) => Buffer.from(section, 'latin1'))]);
     const nodes = topology.cluster ? topology.nodes : [this.#gather.anyNode(session)];
@@ -128,10 +133,10 @@ export class Wide {
     const merge = unlessFailed((replies) => {
       const texts = replies.map(textOf);
       const merged = texts.length > 1 ? mergeInfo(texts) : texts[0];
-      const { held, tracking } = state();
+      const counters = totals();
       const connected = withField(merged, 'connected_clients', connectedClients(counters));
-      const blocked = withAdded(connected, 'blocked_clients', held);
-      const counted = withAdded(blocked, 'tracking_clients', -tracking);
+      const blocked = withAdded(connected, 'blocked_clients', counters[G.held]);
+      const counted = withAdded(blocked, 'tracking_clients', -counters[G.tracked]);
       const text = [facade.completeInfo(counted), own()].filter((block) => block !== '').join('\r\n');
       // The kind of string that the server gave.
       return textReply(replies[0][0] === TYPE.bulk ? 2 : 3, text);
@@ -147,9 +152,16 @@ export class Wide {
     return this.#gather.send(session, command, parts, ([reply]) => withOwn(reply, own));
   }
 
+  /** All workers have the new values before the client is told so. */
   #configSet(session: Session, frame: RequestFrame): Outcome {
-    const reply = configSet(frame, this.#on.tunables);
-    return reply === null ? FORWARD : this.#reply(session, reply);
+    const { tunables, peers, answers, counters } = this.#on;
+    const { reply, changed } = configSet(frame, tunables);
+    if (reply === null) return FORWARD;
+    if (changed.length === 0 || !peers.any) return this.#reply(session, reply);
+    counters[C.local]++;
+    const request = expectReply(session, answers);
+    peers.ask('configure', changed).then(() => settleLater(session, answers, request, reply));
+    return DONE;
   }
 
   /** CLUSTER, and what clients in cluster mode say to their connections. */

@@ -13,9 +13,16 @@ export {
   spawnProxy,
 } from './heatsink-process.ts';
 
+/** One worker is on the thread of the test, so that it starts at once. */
+const DEFAULTS = {
+  listen: '127.0.0.1:0',
+  admin: '127.0.0.1:0',
+  workers: process.env.HEATSINK_TEST_WORKERS ?? '1',
+};
+
 /** Starts heatsink in this process on free ports. It logs nothing unless `log-level` is among the flags. */
 export async function startProxy({ upstream, flags = {}, file }: ProxyOptions): Promise<RunningProxy> {
-  const given = { listen: '127.0.0.1:0', admin: '127.0.0.1:0', ...flags, upstream };
+  const given = { ...DEFAULTS, ...flags, upstream };
   const config = loadConfig({ flags: given, env: {}, file });
   const log = pino({ level: flags['log-level'] ?? 'silent' });
   const heatsink = await startHeatsink(config, { log });

@@ -1,0 +1,87 @@
+// One picture of several workers: what each says of itself, made one for the admin server.
+
+import type { AdminSource, HotKey, NodeState, Snapshot } from './snapshot.ts';
+
+/** The workers of one process. */
+export interface Workers {
+  readonly info: AdminSource['info'];
+  /** The counters of all workers, summed up. */
+  readonly totals: () => Float64Array;
+  snapshots(): Promise<Snapshot[]>;
+  hotKeys(top: number): Promise<HotKey[][]>;
+  /** How many there should be. */
+  readonly count: number;
+}
+
+const WORST_FIRST: readonly NodeState['tracking'][] = ['refused', 'connecting', 'off', 'on'];
+
+export function mergeWorkers(workers: Workers): AdminSource {
+  return {
+    info: workers.info,
+    async snapshot() {
+      const all = await workers.snapshots();
+      const counters = workers.totals();
+      if (all.length === 0) return { ...NOTHING, counters, reasons: ['no worker has started yet'] };
+      const missing = workers.count - all.length;
+      const absent = missing > 0 ? [`${missing} of ${workers.count} workers do not answer`] : [];
+      const [first] = all;
+      return {
+        ...first,
+        counters,
+        nodes: mergeNodes(all),
+        // The others serve all clients that come while one is missing.
+        ready: all.some(({ ready }) => ready),
+        reasons: [...new Set([...all.flatMap(({ reasons }) => reasons), ...absent])],
+      };
+    },
+    async hotKeys(top) {
+      const all = (await workers.hotKeys(top)).flat();
+      const byKey = Map.groupBy(all, ({ key }) => Buffer.from(key).toString('latin1'));
+      return [...byKey.values()]
+        .map(mergeKey)
+        .sort((a, b) => b.readsPerSecond - a.readsPerSecond)
+        .slice(0, top);
+    },
+  };
+}
+
+const NOTHING: Omit<Snapshot, 'counters'> = {
+  tier: { bytes: 0, entries: 0, maxBytes: 0 },
+  hotKeys: 0,
+  candidates: 0,
+  nodes: [],
+  ready: false,
+  reasons: [],
+};
+
+function mergeNodes(all: readonly Snapshot[]): NodeState[] {
+  const byAddress = Map.groupBy(
+    all.flatMap(({ nodes }) => nodes),
+    ({ address }) => address,
+  );
+  return [...byAddress.values()].map((states) => ({
+    address: states[0].address,
+    connected: states.every(({ connected }) => connected),
+    pending: states.reduce((sum, { pending }) => sum + pending, 0),
+    tracking: WORST_FIRST.find((word) => states.some(({ tracking }) => tracking === word)) ?? 'off',
+    proofAgeMs: states.reduce<number | null>(
+      (oldest, { proofAgeMs }) =>
+        oldest === null || proofAgeMs === null ? null : Math.max(oldest, proofAgeMs),
+      0,
+    ),
+  }));
+}
+
+/** Reads are those of all workers already; what is kept of the key is kept by each. */
+function mergeKey(parts: readonly HotKey[]): HotKey {
+  const sum = (of: (part: HotKey) => number) => parts.reduce((total, part) => total + of(part), 0);
+  const { key, ...rest } = parts[0];
+  return {
+    ...rest,
+    // Between threads a Buffer becomes plain bytes.
+    key: Buffer.from(key),
+    hits: sum(({ hits }) => hits),
+    bytes: sum(({ bytes }) => bytes),
+    entries: sum(({ entries }) => entries),
+  };
+}

@@ -1,0 +1,47 @@
+// The memory that all workers of one process share: versions, hot keys, counters, client ids, and how they find
+// each other. What is in it can be given to a worker thread as it is.
+
+import { randomUUID } from 'node:crypto';
+import { Versions } from './cache/versions.ts';
+import type { Config } from './config/schema.ts';
+import { CounterMemory } from './counters.ts';
+import { type HeatMemory, heatMemory } from './hotkeys/detector.ts';
+import { type PeerMemory, peerMemory } from './proxy/peers.ts';
+import { hashSeed } from './resp3/hash.ts';
+
+export interface SharedMemory {
+  readonly workers: number;
+  readonly versions: SharedArrayBuffer;
+  readonly counters: SharedArrayBuffer;
+  readonly heat: HeatMemory;
+  /** One cell: the id of the client that came last. */
+  readonly clientIds: SharedArrayBuffer;
+  readonly peers: PeerMemory;
+  /** Of all tables that are found by a hash: see resp3/hash.ts. */
+  readonly hashSeed: number;
+}
+
+export function createMemory({ workers, hot }: Pick<Config, 'workers' | 'hot'>): SharedMemory {
+  return {
+    workers,
+    versions: new Versions(workers).shared,
+    counters: new CounterMemory(workers).shared,
+    heat: heatMemory(workers, hot),
+    clientIds: new SharedArrayBuffer(4),
+    peers: peerMemory(`heatsink ${randomUUID()}`, workers),
+    hashSeed: hashSeed(),
+  };
+}
+
+/** Takes out what a worker that has crashed leaves behind: its writes, which may have been executed, and its clients. */
+export function forgetWorker(memory: SharedMemory, worker: number): void {
+  Atomics.store(new Int32Array(memory.peers.present), worker, 0);
+  new Versions(memory.workers, 0, memory.versions).workerLost(worker);
+  new CounterMemory(memory.workers, memory.counters).workerLost(worker);
+}
+
+/** Gives numbers to clients, in the order in which they come, over all workers. */
+export function clientIds({ clientIds }: SharedMemory): () => number {
+  const cell = new Int32Array(clientIds);
+  return () => Atomics.add(cell, 0, 1) + 1;
+}

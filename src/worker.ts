@@ -1,0 +1,363 @@
+// One worker: the file that wires the folders together into what serves clients, on a thread of its own or on the
+// only one.
+
+import { createHash } from 'node:crypto';
+import type { Logger } from 'pino';
+import { createLogin } from './access/create-login.ts';
+import { Permit } from './access/permit.ts';
+import { Policy } from './access/policy.ts';
+import type { AdminSource } from './admin/snapshot.ts';
+import { createSource } from './admin/source.ts';
+import { Flights } from './cache/flights.ts';
+import { Rules } from './cache/rules.ts';
+import { Tier } from './cache/tier.ts';
+import { Versions } from './cache/versions.ts';
+import { clock } from './clock.ts';
+import { CommandTable } from './commands/table.ts';
+import { appliersFor } from './config/apply.ts';
+import { formatHostPort, type HostPort } from './config/host-port.ts';
+import { liveOptions } from './config/live.ts';
+import type { Config, OptionPath } from './config/schema.ts';
+import { doorsOf, renewCertificates, upstreamTls } from './config/tls.ts';
+import type { Upstream } from './config/upstream-url.ts';
+import { CounterMemory, G } from './counters.ts';
+import { Detector } from './hotkeys/detector.ts';
+import { clientIds, type SharedMemory } from './memory.ts';
+import { Admission } from './proxy/admission.ts';
+import { Answers } from './proxy/answers.ts';
+import { Blocking } from './proxy/blocking.ts';
+import { ClientPause } from './proxy/client-pause.ts';
+import { ClientUnblock } from './proxy/client-unblock.ts';
+import { Clients } from './proxy/clients.ts';
+import { ExecCall } from './proxy/exec.ts';
+import { Facade } from './proxy/facade.ts';
+import { Fills } from './proxy/fills.ts';
+import { Invalidation } from './proxy/invalidation.ts';
+import { listen } from './proxy/listener.ts';
+import { NoTouch } from './proxy/no-touch.ts';
+import { OwnConnection } from './proxy/own-connection.ts';
+import type { Peers } from './proxy/peers.ts';
+import { Pipeline } from './proxy/pipeline.ts';
+import { Redirects } from './proxy/redirects.ts';
+import { Scatter } from './proxy/scatter.ts';
+import { Scripts } from './proxy/scripts.ts';
+import type { Session } from './proxy/session.ts';
+import { SharedReads } from './proxy/shared-reads.ts';
+import { Subscribing } from './proxy/subscriptions.ts';
+import { track } from './proxy/track.ts';
+import { Tracking } from './proxy/tracking.ts';
+import { Transactions } from './proxy/transactions.ts';
+import { Watch } from './proxy/watch.ts';
+import { Wide } from './proxy/wide.ts';
+import { Writes } from './proxy/writes.ts';
+import { Control, type ControlLink } from './upstream/control.ts';
+import { readFacts, readKeys } from './upstream/describe.ts';
+import { discoverCluster, discoverStandalone } from './upstream/discover.ts';
+import { discoverSentinel } from './upstream/discover-sentinel.ts';
+import { watchHealth } from './upstream/health.ts';
+import type { UpstreamNode } from './upstream/node.ts';
+import { Topology } from './upstream/topology.ts';
+import { watchNodes } from './upstream/watch-nodes.ts';
+
+export interface WorkerOptions {
+  readonly config: Config;
+  readonly upstream: Upstream;
+  readonly memory: SharedMemory;
+  /** Its number, from 0 up. */
+  readonly worker: number;
+  readonly peers: Peers;
+  /** Where clients connect: as configured, but with ports that all workers share. */
+  readonly doors: readonly HostPort[];
+  readonly log: Logger;
+  readonly version: string;
+  readonly onClose: OnClose;
+  /** What the admin server may ask from now on, long before clients can connect. */
+  readonly serving: (source: AdminSource) => Promise<void> | void;
+}
+
+export interface Worker {
+  /** `host:port` of each door. */
+  readonly addresses: readonly string[];
+  /** Reads the certificates again for connections to come. */
+  renewCertificates(): void;
+  /** Takes options that were changed elsewhere, as CONFIG SET does. */
+  configure(pairs: readonly (readonly [OptionPath, string])[]): void;
+}
+
+type OnClose = (closer: () => Promise<void> | void) => void;
+
+/** Between two tries to reach an upstream that has not answered yet, in milliseconds. */
+const RETRY = 1000;
+
+/** Starts one worker; resolves when clients can connect to it, which waits for the upstream's first answer. */
+export async function startWorker(options: WorkerOptions): Promise<Worker> {
+  const { config, memory, worker, peers, log, version, onClose } = options;
+  const { kind, nodes, master, db, username, password } = options.upstream;
+  const counterMemory = new CounterMemory(memory.workers, memory.counters);
+  const counters = counterMemory.of(worker);
+  const totals = () => counterMemory.totals();
+  const shutdown = { timeout: config.shutdownTimeout };
+  const { connectTimeout, topologyInterval, lanes } = config.nodes;
+  const tls = upstreamTls(config);
+  const identity = { username, password, tls };
+  const nodeLink = { ...identity, timeout: connectTimeout };
+  const control = new Control({ ...nodeLink, seeds: master === undefined ? nodes : [] });
+  onClose(() => control.close());
+  const chunkDone = () => pipeline?.chunkDone();
+  const lost = (node: UpstreamNode) => nodeWatch.lost(node);
+  const link = { ...identity, db, connectTimeout, lanes, counters, chunkDone, lost };
+  const topology = new Topology(kind === 'cluster', link);
+  onClose(() => topology.close());
+  const failed = (error: Error) => log.warn({ reason: error.message }, 'the topology could not be read');
+  const discovering = { control, topology, counters, interval: topologyInterval, failed };
+  const discovery =
+    master === undefined
+      ? (kind === 'cluster' ? discoverCluster : discoverStandalone)(discovering)
+      : discoverSentinel({
+          ...discovering,
+          ...sentinelsOf(config, nodes, master, nodeLink),
+          switched: ({ host, port }) => log.info({ host, port }, 'the sentinels name a new master'),
+        });
+  onClose(() => discovery.close());
+  const nodeWatch = watchNodes(topology, discovery);
+  onClose(() => nodeWatch.close());
+
+  const versions = new Versions(memory.workers, worker, memory.versions);
+  const limits = { ...config.tier };
+  // Equal shares: clients, and with them the hot keys, are spread evenly over the workers.
+  const share = (maxBytes: number) => Math.floor(maxBytes / memory.workers);
+  const tier = new Tier({ ...config.tier, maxBytes: share(config.tier.maxBytes), versions, counters });
+  const invalidation = new Invalidation(tier, versions, counters);
+  const { cooling, cooled } = invalidation;
+  const detector = new Detector({ ...config.hot, cooling, cooled }, memory.heat, worker);
+  const rules = new Rules(config.rules, config.consistency);
+  const tracks = config.tier.enabled && rules.use('tracked');
+  topology.onMoved = (moved) => {
+    invalidation.slotsMoved(moved);
+    peers.tell('topology changed', null);
+  };
+  peers.on('topology changed', () => discovery.refreshSoon());
+  const untracked = (node: UpstreamNode, reason: string) =>
+    log.warn(
+      { node: node.address, reason },
+      'the server refuses CLIENT TRACKING: reads are shared, not kept',
+    );
+  topology.onNode = (node) => {
+    if (tracks) track(node, { topology, discovery, invalidation, limits, refused: untracked });
+  };
+
+  let pipeline: Pipeline | null = null;
+  let notReady = () => ['the upstream has not answered yet'];
+  const { threshold, window, top } = config.hot;
+  const info = { version, thresholdPerSecond: threshold, windowMs: window, top };
+  const tierLimit = { maxBytes: config.tier.maxBytes };
+  await options.serving(
+    createSource({
+      totals,
+      tierLimit,
+      tier,
+      detector,
+      topology,
+      info,
+      tracks,
+      notReady: () => notReady(),
+    }),
+  );
+  await untilAnswered(() => discovery.refresh(), log);
+  const policy = new Policy(config.policy, kind === 'cluster');
+  let table = await readTable(control, policy);
+  for (const rule of policy.unknown(table))
+    log.warn({ rule }, 'the policy names a command that the upstream does not have');
+  const facts = await readFacts(control, kind === 'cluster');
+
+  const flights = new Flights();
+  const writes = new Writes(versions, tier, counters);
+  const scripts = new Scripts(peers);
+  const redirects = new Redirects({ topology, discovery, counters, scripts });
+  const fills = new Fills({ tier, versions, topology, counters, limits });
+  const answers = new Answers({ tier, flights, detector, topology, redirects, fills, writes, counters });
+  const tierOn = config.tier.enabled;
+  const scatter = new Scatter(redirects, answers, counters);
+  const sessions = new Map<number, Session>();
+  const pause = new ClientPause({ sessions, topology, answers, counters, peers });
+  const exec = new ExecCall({ redirects, answers, pause, counters });
+  const unblock = new ClientUnblock({ sessions, topology, answers, counters, peers });
+  const own = new OwnConnection({
+    unblock,
+    topology,
+    answers,
+    transactions: new Transactions({
+      topology,
+      answers,
+      exec,
+      watch: new Watch({ topology, answers, redirects, counters }),
+      pause,
+      redirects,
+      writes,
+      facts,
+      counters,
+    }),
+    subscribing: new Subscribing({ topology, answers, redirects, counters }),
+    blocking: new Blocking({ topology, answers, scatter, counters }),
+    tracking: new Tracking({ topology, answers, counters, client: (id) => sessions.get(id), peers }),
+    clients: new Clients({
+      sessions,
+      pause,
+      unblock,
+      noTouch: new NoTouch({ topology, answers, counters }),
+      answers,
+      counters,
+      peers,
+      isUser: (name) =>
+        name === 'default' ||
+        config.users.some((user) => user.name === name) ||
+        [...sessions.values()].some((session) => session.user === name),
+      version: facts.version,
+    }),
+    pause,
+    counters,
+  });
+  const tuned = {
+    detector,
+    tier,
+    tierLimit,
+    share,
+    limits,
+    log,
+    shown: info,
+    clients: () => pipeline,
+    shutdown,
+  };
+  const tunables = liveOptions(config, appliersFor(tuned));
+  const configure = (pairs: readonly (readonly [OptionPath, string])[]) => void tunables.set(pairs);
+  peers.on('configure', configure);
+  const tracked = () => topology.nodes.reduce((sum, node) => sum + (node.tracker?.connections ?? 0), 0);
+  const gauge = () => {
+    counters[G.held] = pause.held;
+    counters[G.tracked] = tracked();
+  };
+  const wide = new Wide({
+    topology,
+    scatter,
+    answers,
+    scripts,
+    facade: new Facade({
+      topology,
+      always: config.cluster.facade === 'on',
+      announce: config.cluster.announce,
+      id: nodeId(config, nodes),
+    }),
+    tunables,
+    peers,
+    counters,
+    totals() {
+      gauge();
+      return totals();
+    },
+    state: () => ({
+      version,
+      upstream: kind,
+      nodes: topology.nodes.length,
+      maxBytes: tierLimit.maxBytes,
+      hotKeys: detector.hotKeys,
+      candidates: detector.candidates,
+    }),
+  });
+  const { login, close: closeLogin } = createLogin({
+    users: config.users,
+    open: config.auth === 'auto',
+    topology,
+  });
+  onClose(closeLogin);
+  pipeline = new Pipeline({
+    tier,
+    tierOn,
+    rules,
+    detector,
+    topology,
+    reads: new SharedReads({ flights, fills, versions, answers, counters, tierOn }),
+    writes,
+    answers,
+    scatter,
+    own,
+    wide,
+    admission: new Admission(login, new Permit(policy), counters),
+    login,
+    pause,
+    counters,
+    facts,
+    table: () => table,
+    async askKeys(args, known) {
+      const keys = await readKeys(control, args);
+      // The server knows a command that the table does not: a module that was loaded since, or another server.
+      if (keys !== null && !known) table = await readTable(control, policy).catch(() => table);
+      return keys;
+    },
+    maxPipeline: config.client.maxPipeline,
+    firstDb: db,
+  });
+  const timer = setInterval(() => {
+    detector.advance(clock.tick());
+    gauge();
+  }, config.hot.window / config.hot.steps).unref();
+  onClose(() => clearInterval(timer));
+  await pause.learn();
+  const doors = doorsOf(config).map(({ tls }, i) => ({ tls, at: options.doors[i] }));
+  const listener = await listen(doors, pipeline, {
+    sessions,
+    nextId: clientIds(memory),
+    reusePort: memory.workers > 1,
+  });
+  onClose(() => listener.close(shutdown.timeout));
+  const health = watchHealth(control, (trouble) => {
+    if (trouble === null) log.info('the upstream answers again');
+    else log.error({ reason: trouble }, 'the upstream does not answer');
+  });
+  onClose(() => health.close());
+  notReady = () => (health.trouble === null ? [] : [health.trouble]);
+  onClose(() => {
+    notReady = () => ['heatsink is shutting down'];
+  });
+  const renewed = (side: string) => log.info({ side }, 'certificates were read again');
+  const refused = (side: string, reason: string) =>
+    log.error({ side, reason }, 'the certificates stay as they are: the files are of no use');
+  return {
+    addresses: listener.addresses,
+    renewCertificates: () => renewCertificates(config, listener, tls, { renewed, refused }),
+    configure,
+  };
+}
+
+async function readTable(control: Control, policy: Policy): Promise<CommandTable> {
+  return CommandTable.from(await control.call('COMMAND'), (name, flagged) => policy.guardOf(name, flagged));
+}
+
+/**
+ * The name that heatsink goes by as a node of a cluster: the same after a restart and in all workers, and another
+ * one for another address or upstream.
+ */
+function nodeId(config: Config, seeds: readonly HostPort[]): string {
+  const { announce } = config.cluster;
+  const who = announce === null ? [config.listen, ...seeds] : [announce];
+  return createHash('sha1').update(who.map(formatHostPort).join(' ')).digest('hex');
+}
+
+/** Sentinels have users of their own: nothing of the nodes' is shown to them. */
+function sentinelsOf(config: Config, sentinels: Upstream['nodes'], master: string, nodeLink: ControlLink) {
+  const { sentinelUsername, sentinelPassword } = config.nodes;
+  const username = sentinelUsername ?? undefined;
+  const password = sentinelPassword ?? undefined;
+  return { sentinels, master, nodeLink, sentinelLink: { ...nodeLink, username, password } };
+}
+
+/** Tries again until the upstream answers: a proxy that starts before its servers must not give up. */
+async function untilAnswered(question: () => Promise<void>, log: Logger): Promise<void> {
+  for (;;) {
+    try {
+      return await question();
+    } catch (error) {
+      log.warn({ reason: (error as Error).message }, 'waiting for the upstream');
+      await new Promise((resolve) => setTimeout(resolve, RETRY));
+    }
+  }
+}
