@@ -3,6 +3,7 @@
 
 import { randomUUID } from 'node:crypto';
 import { Versions } from './cache/versions.ts';
+import { witnessMemory } from './cache/witness.ts';
 import type { Config } from './config/schema.ts';
 import { CounterMemory } from './counters.ts';
 import { type HeatMemory, heatMemory } from './hotkeys/detector.ts';
@@ -13,6 +14,7 @@ export interface SharedMemory {
   readonly workers: number;
   readonly versions: SharedArrayBuffer;
   readonly counters: SharedArrayBuffer;
+  readonly witness: SharedArrayBuffer;
   readonly heat: HeatMemory;
   /** One cell: the id of the client that came last. */
   readonly clientIds: SharedArrayBuffer;
@@ -26,6 +28,7 @@ export function createMemory({ workers, hot }: Pick<Config, 'workers' | 'hot'>):
     workers,
     versions: new Versions(workers).shared,
     counters: new CounterMemory(workers).shared,
+    witness: witnessMemory(),
     heat: heatMemory(workers, hot),
     clientIds: new SharedArrayBuffer(4),
     peers: peerMemory(`heatsink ${randomUUID()}`, workers),

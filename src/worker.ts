@@ -12,6 +12,7 @@ import { Flights } from './cache/flights.ts';
 import { Rules } from './cache/rules.ts';
 import { Tier } from './cache/tier.ts';
 import { Versions } from './cache/versions.ts';
+import { Witness } from './cache/witness.ts';
 import { clock } from './clock.ts';
 import { CommandTable } from './commands/table.ts';
 import { appliersFor } from './config/apply.ts';
@@ -174,8 +175,19 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const writes = new Writes(versions, tier, counters);
   const scripts = new Scripts(peers);
   const redirects = new Redirects({ topology, discovery, counters, scripts });
-  const fills = new Fills({ tier, versions, topology, counters, limits });
-  const answers = new Answers({ tier, flights, detector, topology, redirects, fills, writes, counters });
+  const witness = new Witness(versions, memory.witness);
+  const fills = new Fills({ tier, versions, witness, topology, counters, limits });
+  const answers = new Answers({
+    tier,
+    flights,
+    detector,
+    topology,
+    redirects,
+    fills,
+    writes,
+    witness,
+    counters,
+  });
   const tierOn = config.tier.enabled;
   const scatter = new Scatter(redirects, answers, counters);
   const sessions = new Map<number, Session>();

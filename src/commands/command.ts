@@ -1,6 +1,7 @@
 // What heatsink knows about one command: plain objects that are made once, from the server's own words, and
 // then only read.
 
+import type { Asks } from '../cache/witness.ts';
 import type { State } from './stateful.ts';
 
 export type RequestPolicy = 'none' | 'all_nodes' | 'all_shards' | 'multi_shard' | 'special';
@@ -73,6 +74,8 @@ export interface Command {
   readonly noMulti: boolean;
   /** Its raw reply may be given again until its one key changes. */
   readonly cacheable: boolean;
+  /** GET and MGET show the same values in the same words. */
+  readonly asks: Asks;
   /** The argument that is the only key in every form of the command, e.g. 1 for GET; else 0. */
   readonly fixedKey: number;
   readonly keySpecs: readonly KeySpec[];

@@ -1,5 +1,6 @@
 // Reads one row of a server's COMMAND reply into a Command, and decides from it who answers the command.
 
+import { ASKS_OTHER, ASKS_VALUE, ASKS_VALUES, type Asks } from '../cache/witness.ts';
 import { isDeterministicRead } from './cacheable.ts';
 import {
   ALLOWED,
@@ -80,6 +81,7 @@ export function toCommand(row: Row, guardOf: GuardOf): Command {
     plain: route === 'forward' && guard === ALLOWED,
     noMulti: row.flags.includes('no_multi'),
     cacheable: isRead && isDeterministicRead(name),
+    asks: ASKS.get(row.name) ?? ASKS_OTHER,
     fixedKey: keysUnknown ? 0 : fixedKeyOf(keySpecs),
     keySpecs,
     keysUnknown,
@@ -122,6 +124,10 @@ interface Keys {
   readonly keysUnknown: boolean;
 }
 
+const ASKS: ReadonlyMap<string, Asks> = new Map<string, Asks>([
+  ['get', ASKS_VALUE],
+  ['mget', ASKS_VALUES],
+]);
 const UNKNOWN: Keys = { keySpecs: [], keysUnknown: true };
 
 function keysOf(row: Row): Keys {

@@ -1,5 +1,6 @@
 // Commands that are not in the table.
 
+import { ASKS_OTHER } from '../cache/witness.ts';
 import { ALLOWED, type Command } from './command.ts';
 
 /** What heatsink assumes of a command that it knows nothing about. */
@@ -13,6 +14,7 @@ export const UNKNOWN: Command = {
   plain: true,
   noMulti: false,
   cacheable: false,
+  asks: ASKS_OTHER,
   fixedKey: 0,
   keySpecs: [],
   keysUnknown: true,

@@ -95,6 +95,11 @@ export class Detector {
     return heat?.hot ? heat : null;
   }
 
+  /** False only if no key with that hash is hot in any worker. */
+  mayBeHot(keyHash: number): boolean {
+    return this.#windows.mayBeHot(keyHash);
+  }
+
   /** Moves the window on; `now` in milliseconds, by a clock of all workers. Cheap when no sub-window has ended. */
   advance(now: number): void {
     if (now < this.#stepEnds) return;

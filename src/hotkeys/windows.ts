@@ -5,6 +5,7 @@
 //   head     number of the sub-window | hot keys | slots in use
 //   slot     hash of the key | is it hot | since when | reads in the full sub-windows | reads ever | ring of sub-windows
 //   counts   per worker: reads ever, per slot
+//   buckets  how many hot keys there are of hashes that end alike
 
 const HEAD = 4;
 const STEP = 0;
@@ -21,6 +22,7 @@ const RING = 5;
 /** Slots that a key may have: those of its bucket. */
 const WAYS = 8;
 const LEAST_SLOTS = 1024;
+const BUCKETS = 1 << 14;
 
 /** What worker threads are given of it. */
 export interface WindowMemory {
@@ -34,7 +36,7 @@ export interface WindowMemory {
 export function windowMemory(workers: number, candidates: number, steps: number): WindowMemory {
   // Half full at the most, so that a bucket rarely is.
   const slots = Math.max(LEAST_SLOTS, 2 ** Math.ceil(Math.log2(candidates * 2)));
-  const cells = HEAD + slots * (RING + steps - 1 + workers);
+  const cells = HEAD + slots * (RING + steps - 1 + workers) + BUCKETS;
   return { shared: new SharedArrayBuffer(cells * 4), workers, steps, slots };
 }
 
@@ -46,6 +48,7 @@ export class Windows {
   readonly #stride: number;
   readonly #ring: number;
   readonly #all: readonly Int32Array[];
+  readonly #buckets: Int32Array;
 
   constructor({ shared, workers, steps, slots }: WindowMemory, worker: number) {
     this.#ring = steps - 1;
@@ -58,6 +61,12 @@ export class Windows {
       (_, i) => new Int32Array(shared, (counts + i * slots) * 4, slots),
     );
     this.counts = this.#all[worker];
+    this.#buckets = new Int32Array(shared, shared.byteLength - BUCKETS * 4, BUCKETS);
+  }
+
+  /** False only if no key with that hash is hot; cheap enough for every reply. */
+  mayBeHot(keyHash: number): boolean {
+    return this.#buckets[keyHash & (BUCKETS - 1)] !== 0;
   }
 
   get hotKeys(): number {
@@ -110,13 +119,18 @@ export class Windows {
     return this.#cells[at + SUM] + ((this.#ever(slot) - this.#cells[at + EVER]) | 0);
   }
 
-  /** Makes a key hot; false when another worker has just done so. */
-  heat(slot: number): boolean {
+  /** Makes a key hot, unless another worker has just done so. */
+  heat(slot: number): void {
     const at = this.#at(slot);
-    if (Atomics.compareExchange(this.#cells, at + HOT, 0, 1) !== 0) return false;
+    const bucket = this.#cells[at + HASH] & (BUCKETS - 1);
+    // Before it is hot: whoever fills it must be sure that everybody looks.
+    Atomics.add(this.#buckets, bucket, 1);
+    if (Atomics.compareExchange(this.#cells, at + HOT, 0, 1) !== 0) {
+      Atomics.sub(this.#buckets, bucket, 1);
+      return;
+    }
     this.#cells[at + SINCE] = Math.floor(Date.now() / 1000);
     Atomics.add(this.#cells, HOT_KEYS, 1);
-    return true;
   }
 
   /**
@@ -143,6 +157,7 @@ export class Windows {
       if (cells[at + HOT] !== 0 && count < coolBelow) {
         cooled(keyHash);
         Atomics.store(cells, at + HOT, 0);
+        Atomics.sub(this.#buckets, keyHash & (BUCKETS - 1), 1);
         Atomics.sub(cells, HOT_KEYS, 1);
       }
       if (cells[at + HOT] !== 0 || count >= keepFrom) continue;

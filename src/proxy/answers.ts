@@ -3,7 +3,9 @@
 
 import type { Flights } from '../cache/flights.ts';
 import type { Tier } from '../cache/tier.ts';
+import { ASKS_OTHER, ASKS_VALUES, type Witness } from '../cache/witness.ts';
 import { clock } from '../clock.ts';
+import { elementsOf } from '../commands/elements.ts';
 import { C, type Counters } from '../counters.ts';
 import type { Detector } from '../hotkeys/detector.ts';
 import { errorReply } from '../resp3/encode.ts';
@@ -27,6 +29,7 @@ export interface AnswersOptions {
   readonly redirects: Redirects;
   readonly fills: Fills;
   readonly writes: Writes;
+  readonly witness: Witness;
   readonly counters: Counters;
 }
 
@@ -74,8 +77,27 @@ export class Answers implements CallOwner {
   settle(request: Request, buf: Buffer, start: number, end: number): void {
     if (request.writes !== NO_WRITE) this.#on.writes.end(request);
     if (request.fill !== null) this.#on.fills.publish(request, request.fill, buf, start, end);
+    else if (request.asks !== ASKS_OTHER || request.mayFill) this.#saw(request, buf, start, end);
     if (request.listed) this.#land(request, buf, start, end);
     else finish(request, buf, start, end);
+  }
+
+  /** Whatever the tiers keep that this answer of a server shows to be old must not be served after it. */
+  #saw(request: Request, buf: Buffer, start: number, end: number): void {
+    if (request.asks === ASKS_VALUES) this.#sawValues(request, buf, start, end);
+    else if (this.#on.detector.mayBeHot(request.keyHash) && buf[start] !== TYPE.error)
+      this.#on.witness.saw(request, buf, start, end);
+  }
+
+  #sawValues({ keyHashes, space }: Request, buf: Buffer, start: number, end: number): void {
+    const { detector, witness } = this.#on;
+    if (keyHashes === null || !keyHashes.some((keyHash) => detector.mayBeHot(keyHash))) return;
+    const elements = elementsOf(buf.subarray(start, end));
+    if (elements === null || elements.count !== keyHashes.length) return;
+    for (const [i, keyHash] of keyHashes.entries()) {
+      const [from, to] = [start + elements.bounds[i], start + elements.bounds[i + 1]];
+      if (detector.mayBeHot(keyHash)) witness.sawValue(space, keyHash, buf, from, to);
+    }
   }
 
   #land(request: Request, buf: Buffer, start: number, end: number): void {

@@ -5,6 +5,7 @@
 
 import type { Tier } from '../cache/tier.ts';
 import type { Versions } from '../cache/versions.ts';
+import type { Witness } from '../cache/witness.ts';
 import { clock } from '../clock.ts';
 import { C, type Counters } from '../counters.ts';
 import type { Heat } from '../hotkeys/heat.ts';
@@ -30,6 +31,7 @@ export interface FillLimits {
 export interface FillOptions {
   readonly tier: Tier;
   readonly versions: Versions;
+  readonly witness: Witness;
   readonly topology: Topology;
   readonly counters: Counters;
   readonly limits: FillLimits;
@@ -84,7 +86,7 @@ export class Fills {
 
   /** The fill's read is answered by `buf[start, end)`. It is kept if nothing speaks against it. */
   publish(request: Request, fill: Fill, buf: Buffer, start: number, end: number): void {
-    const { tier, versions, topology, counters } = this.#options;
+    const { tier, versions, witness, topology, counters } = this.#options;
     const { heat, proof, version, epoch } = fill;
     const deadline = fill.sentAt + this.#life(fill, request.space);
     const bytes = bytesOf(request);
@@ -98,6 +100,7 @@ export class Fills {
       fill.generation === topology.generation &&
       !versions.writing(request.keyHash) &&
       versions.current(request.keyHash, version, epoch) &&
+      witness.note(request, version, epoch, buf, start, end) &&
       tier.put({
         hash: hashBytes(viewOf(bytes), 0, bytes.length),
         space: request.space,

@@ -189,6 +189,7 @@ export class Pipeline implements Servant {
     request.space = session.space;
     request.keyHash = hashBytes(view, keyStart, keyEnd);
     if (command.isRead) {
+      request.asks = command.asks;
       const heat = detector.count(request.keyHash, view, keyStart, keyEnd);
       // Behind its own write a client's read goes the same way, so that it cannot overtake it.
       if (command.cacheable && session.writing === 0 && session.pins === null && end - start <= SHARED_MAX) {
@@ -225,6 +226,7 @@ export class Pipeline implements Servant {
       detector.count(hashes[i], view, start + args[at], start + args[at + 1]);
     }
     request.keyHashes = hashes;
+    request.asks = command.asks;
     const writes = command.isWrite ? WRITES_KEYS : NO_WRITE;
     const parts =
       command.requestPolicy === 'multi_shard' && topology.cluster ? this.#split(frame, command) : null;

@@ -2,6 +2,7 @@
 // an upstream node. Requests are reused, so that serving one allocates nothing.
 
 import { Flight } from '../cache/flights.ts';
+import { ASKS_OTHER, type Asks } from '../cache/witness.ts';
 import type { Heat } from '../hotkeys/heat.ts';
 import type { CallOwner, Carrier } from '../upstream/call.ts';
 import type { UpstreamNode } from '../upstream/node.ts';
@@ -62,6 +63,8 @@ export class Request extends Flight {
   /** Where the key is in the request's bytes. */
   keyStart = 0;
   keyEnd = 0;
+  /** What a read asks for. */
+  asks: Asks = ASKS_OTHER;
   /** Whether its reply may go into the tier if it is sent while its key is hot. */
   mayFill = false;
   fill: Fill | null = null;
@@ -104,6 +107,7 @@ export function recycle(request: Request): void {
   request.shared = false;
   request.writes = NO_WRITE;
   request.keyHashes = null;
+  request.asks = ASKS_OTHER;
   request.mayFill = false;
   request.fill = null;
   if (pool.length < POOL_MAX) pool.push(request);

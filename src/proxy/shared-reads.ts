@@ -88,6 +88,7 @@ export class SharedReads {
     flight.keyStart = like.keyStart;
     flight.keyEnd = like.keyEnd;
     flight.mayFill = like.mayFill;
+    flight.asks = like.asks;
     flight.repeatable = true;
     holdBytes(flight, buf, start, end);
     return flight;

@@ -17,7 +17,7 @@ export {
 const DEFAULTS = {
   listen: '127.0.0.1:0',
   admin: '127.0.0.1:0',
-  workers: process.env.HEATSINK_TEST_WORKERS ?? '1',
+  workers: process.env.TEST_WORKERS ?? '1',
 };
 
 /** Starts heatsink in this process on free ports. It logs nothing unless `log-level` is among the flags. */
