@@ -11,6 +11,8 @@ interface Row {
 const requests = 'Client requests by how they were answered';
 const invalidations = 'Invalidations of the local tier by what caused them';
 const upstream = 'Requests sent to upstream nodes by purpose';
+const verified =
+  'Hits that were compared with the server, by what came of it; a mismatch is a broken promise';
 const redirects = 'Redirections followed on behalf of clients';
 const bytes = 'Bytes read and written on client connections';
 
@@ -28,9 +30,18 @@ export const COUNTERS = {
   sentRead: row('upstream_requests', upstream, { purpose: 'read' }),
   sentWrite: row('upstream_requests', upstream, { purpose: 'write' }),
   sentFill: row('upstream_requests', upstream, { purpose: 'fill' }),
+  sentVerify: row('upstream_requests', upstream, { purpose: 'verify' }),
   sentProbe: row('upstream_requests', upstream, { purpose: 'probe' }),
   fillsKept: row('tier_fills', 'Fills of the local tier by what became of them', { result: 'kept' }),
   fillsDropped: row('tier_fills', 'Fills of the local tier by what became of them', { result: 'dropped' }),
+  verifiedSame: row('tier_verified', verified, { result: 'same' }),
+  verifiedChanged: row('tier_verified', verified, { result: 'changed_meanwhile' }),
+  verifiedStale: row('tier_verified', verified, { result: 'stale' }),
+  verifiedMismatch: row('tier_verified', verified, { result: 'mismatch' }),
+  staleSeconds: row(
+    'tier_observed_staleness_seconds',
+    'Time that verified hits which were stale went on being so',
+  ),
   evictions: row('tier_evictions', 'Entries dropped from the local tier to make room'),
   invalidatedByPush: row('invalidations', invalidations, { cause: 'server_push' }),
   invalidatedByWrite: row('invalidations', invalidations, { cause: 'write' }),
@@ -74,6 +85,8 @@ export const G = {
   held: GAUGE_AT + 2,
   /** Connections of heatsink itself to one server that it tracks keys for. */
   tracked: GAUGE_AT + 3,
+  /** The longest that a verified hit was stale, in seconds. */
+  worstStaleness: GAUGE_AT + 4,
 } as const;
 const SLOTS = GAUGE_AT + Object.keys(G).length;
 
@@ -104,6 +117,8 @@ export class CounterMemory {
       const slots = this.of(worker);
       for (let slot = 0; slot < SLOTS; slot++) sums[slot] += slots[slot];
     }
+    const worst = Array.from({ length: this.workers }, (_, worker) => this.of(worker)[G.worstStaleness]);
+    sums[G.worstStaleness] = Math.max(...worst);
     return sums;
   }
 

@@ -48,6 +48,7 @@ import { Subscribing } from './proxy/subscriptions.ts';
 import { track } from './proxy/track.ts';
 import { Tracking } from './proxy/tracking.ts';
 import { Transactions } from './proxy/transactions.ts';
+import { Verifier } from './proxy/verify.ts';
 import { Watch } from './proxy/watch.ts';
 import { Wide } from './proxy/wide.ts';
 import { Writes } from './proxy/writes.ts';
@@ -175,6 +176,11 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const writes = new Writes(versions, tier, counters);
   const scripts = new Scripts(peers);
   const redirects = new Redirects({ topology, discovery, counters, scripts });
+  const mismatch = (key: Buffer) =>
+    log.error(
+      { key: key.toString() },
+      'a reply that was kept outlived the promise on stale reads: it is dropped; please report this',
+    );
   const witness = new Witness(versions, memory.witness);
   const fills = new Fills({ tier, versions, witness, topology, counters, limits });
   const answers = new Answers({
@@ -296,6 +302,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     admission: new Admission(login, new Permit(policy), counters),
     login,
     pause,
+    verifier: new Verifier({ tier, versions, topology, counters, limits, mismatch }),
     counters,
     facts,
     table: () => table,

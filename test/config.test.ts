@@ -69,6 +69,7 @@ describe('precedence', () => {
         ttl: 60_000,
         maxStaleness: 1000,
         untrackedTtl: 1000,
+        verifyShare: 0.0001,
       },
       log: { level: 'info', pretty: 'auto' },
     });

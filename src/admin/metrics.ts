@@ -2,7 +2,7 @@
 // https://prometheus.io/docs/practices/naming/
 
 import { collectDefaultMetrics, type Metric, Registry } from 'prom-client';
-import { COUNTERS, LATENCY_BOUNDS, LATENCY_SLOTS } from '../counters.ts';
+import { COUNTERS, G, LATENCY_BOUNDS, LATENCY_SLOTS } from '../counters.ts';
 import type { AdminSource, NodeState, Snapshot } from './snapshot.ts';
 
 type Labels = Readonly<Record<string, string>>;
@@ -38,6 +38,11 @@ export const METRICS: readonly MetricRow[] = [
     const slots = Object.keys(COUNTERS);
     return counters[slots.indexOf('accepted')] - counters[slots.indexOf('closed')];
   }),
+  gauge(
+    'tier_worst_staleness_seconds',
+    'Longest time that a verified hit was found to be stale',
+    ({ counters }) => counters[G.worstStaleness],
+  ),
   gauge('tier_bytes', 'Bytes that the local tier takes', ({ tier }) => tier.bytes),
   gauge('tier_max_bytes', 'Bytes that the local tier may take', ({ tier }) => tier.maxBytes),
   gauge('tier_entries', 'Replies in the local tier', ({ tier }) => tier.entries),

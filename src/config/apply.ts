@@ -12,7 +12,7 @@ export interface Tuned {
   /** What all workers' tiers may take together, and how much of it is this one's. */
   readonly tierLimit: { maxBytes: number };
   readonly share: (maxBytes: number) => number;
-  readonly limits: FillLimits;
+  readonly limits: FillLimits & { verifyShare: number };
   readonly log: { level: string };
   /** What /hotkeys shows and says. */
   readonly shown: { top: number; thresholdPerSecond: number };
@@ -54,6 +54,9 @@ export function appliersFor(tuned: Tuned): Appliers {
     },
     'tier.untrackedTtl'(value) {
       limits.untrackedTtl = value;
+    },
+    'tier.verifyShare'(value) {
+      limits.verifyShare = value;
     },
     'log.level'(value) {
       log.level = value;

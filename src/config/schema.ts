@@ -17,6 +17,7 @@ import {
   pemFile,
   ratio,
   ruleList,
+  share,
   upstreamUrl,
   workerCount,
 } from './types.ts';
@@ -413,6 +414,16 @@ export const OPTIONS = {
     default: 1000,
     unit: 'ms',
     doc: 'Longest that a reply is kept under consistency ttl',
+    live: true,
+  },
+  'tier.verifyShare': {
+    group: 'Local tier',
+    flag: 'tier-verify-share',
+    argument: 'SHARE',
+    type: share,
+    default: 0.0001,
+    unit: '',
+    doc: 'Share of the hits that are compared with the server, to watch the promise on stale reads; 0: none',
     live: true,
   },
   'log.level': {

@@ -32,6 +32,13 @@ export const ratio = text
   .pipe(z.number().positive().max(1))
   .describe('a number above 0 and up to 1');
 
+/** A number from 0 to 1. */
+export const share = text
+  .pipe(z.string().regex(/^(\d+\.?\d*|\.\d+)(e-\d+)?$/))
+  .transform(Number)
+  .pipe(z.number().max(1))
+  .describe('a number from 0 to 1');
+
 const BYTES: Readonly<Record<string, number>> = {
   '': 1,
   b: 1,

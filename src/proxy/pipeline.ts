@@ -19,7 +19,7 @@
 import type { Login } from '../access/login.ts';
 import { flightHash } from '../cache/flights.ts';
 import type { Rules } from '../cache/rules.ts';
-import type { Tier } from '../cache/tier.ts';
+import type { Entry, Tier } from '../cache/tier.ts';
 import { clock } from '../clock.ts';
 import { argument } from '../commands/argument.ts';
 import type { PauseMode } from '../commands/client-pause.ts';
@@ -47,6 +47,7 @@ import { NO_WRITE, type Request, takeRequest, WRITES_ALL, WRITES_KEY, WRITES_KEY
 import type { Scatter, ScatteredPart } from './scatter.ts';
 import type { Servant, Session } from './session.ts';
 import type { SharedReads } from './shared-reads.ts';
+import type { Verifier } from './verify.ts';
 import type { Wide } from './wide.ts';
 import type { Writes } from './writes.ts';
 
@@ -70,6 +71,7 @@ export interface PipelineParts {
   readonly admission: Admission;
   readonly login: Login;
   readonly pause: ClientPause;
+  readonly verifier: Verifier;
   readonly counters: Counters;
   readonly facts: ServerFacts;
   /** The upstream's commands; another object after they were read again. */
@@ -93,6 +95,7 @@ export class Pipeline implements Servant {
   readonly #on: PipelineParts;
   readonly #keys = new KeyPositions();
   #touched: Session[] = [];
+  #untilVerified: number;
 
   constructor(parts: PipelineParts) {
     this.#on = parts;
@@ -101,6 +104,7 @@ export class Pipeline implements Servant {
     this.maxPipeline = parts.maxPipeline;
     this.firstDb = parts.firstDb;
     this.login = parts.login;
+    this.#untilVerified = parts.verifier.draw();
   }
 
   get paused(): PauseMode {
@@ -171,9 +175,16 @@ export class Pipeline implements Servant {
     if (entry === null || !tier.valid(entry, clock.ms)) return false;
     entry.used = true;
     entry.heat.hit();
+    if (--this.#untilVerified <= 0) this.#verify(entry);
     this.counters[C.hit]++;
     session.reply(entry.reply);
     return true;
+  }
+
+  #verify(entry: Entry): void {
+    const { verifier } = this.#on;
+    this.#untilVerified = verifier.draw();
+    verifier.verify(entry);
   }
 
   #oneKey(session: Session, frame: RequestFrame, command: Command, keyArgument: number): boolean {
