@@ -278,6 +278,16 @@ describe('in front of one server', () => {
     }
   });
 
+  it('finds out that somebody has swapped databases behind its back, within tier.maxStaleness', async () => {
+    const proxy = await proxyFor(upstream.url, { 'tier-max-staleness': '400' });
+    const reader = client(proxy);
+    await upstream.call('SET', 'swapped', 'here');
+    await heat(proxy, reader, 'GET', 'swapped');
+    await upstream.call('SWAPDB', '0', '9');
+    await waitFor(async () => (await reader.call('GET', 'swapped')) === null, 1000);
+    await upstream.call('SWAPDB', '0', '9');
+  });
+
   it('serves nothing that was filled over a tracked connection that was lost', async () => {
     const proxy = await proxyFor(upstream.url);
     const reader = client(proxy);

@@ -148,6 +148,7 @@ const NINE = 0x39;
 const HOUSEKEEPING = [
   '"PING" "heatsink"',
   '"EXISTS" "heatsink:probe',
+  '"INFO" "commandstats"',
   '"CLIENT" "ID"',
   '"COMMAND" "GETKEYS"',
   '"CLIENT" "SETNAME"',

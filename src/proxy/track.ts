@@ -23,6 +23,7 @@ export function track(node: UpstreamNode, parts: TrackingParts): void {
   const owned = (slot: number) => topology.slotOwner(slot) === node;
   node.track({
     limits,
+    watchesSwaps: !topology.cluster,
     probeKey() {
       // The same key for as long as the node owns it: looking for one takes a while when it owns few slots.
       if (probe === null || !owned(slotOf(Buffer.from(probe), 0, probe.length))) {

@@ -26,6 +26,8 @@ export interface TrackerOptions {
   readonly limits: { readonly maxStaleness: number };
   /** A key in a slot of this node, for the probe; null when it has none. */
   readonly probeKey: () => string | null;
+  /** Whether there are databases to be swapped, which the server announces to nobody. */
+  readonly watchesSwaps: boolean;
   readonly counters: Counters;
   /** The key `buf[start, end)` has changed. */
   readonly invalidated: (buf: Buffer, start: number, end: number) => void;
@@ -45,6 +47,9 @@ const RETRY_FIRST = 50;
 const RETRY_LAST = 1000;
 /** Until a server that refused is asked again: somebody may have changed its ACL. */
 const REFUSED_RETRY = 30_000;
+const COMMAND_STATS = encodeRequest(['INFO', 'commandstats']);
+const SWAPS = Buffer.from('cmdstat_swapdb:calls=');
+const COMMA = 0x2c;
 const INVALIDATE = Buffer.from('$10\r\ninvalidate\r\n');
 
 export class Tracker {
@@ -62,6 +67,8 @@ export class Tracker {
   /** `clock.ms` of the probe that has no answer yet, or null. */
   #probeSentAt: number | null = null;
   #retryAfter = RETRY_FIRST;
+  /** How often the server has swapped databases, in its own digits; null before it has said so. */
+  #swaps: string | null = null;
 
   /** How many connections the server tracks for it now. */
   get connections(): number {
@@ -213,8 +220,30 @@ export class Tracker {
     });
     this.#probeSentAt = sentAt;
     this.#options.counters[C.sentProbe]++;
+    if (this.#options.watchesSwaps) this.#askSwaps(lane);
     const request = encodeRequest(['EXISTS', key]);
     lane.send(call, request, 0, request.length);
+  }
+
+  /** Ahead of the probe, so that no proof covers a swap that nobody has noticed. */
+  #askSwaps(lane: Lane): void {
+    const call = new Call({
+      replied: (_, buf, start, end) => {
+        releaseBytes(call);
+        // Not every user may ask.
+        if (buf[start] !== TYPE.error && lane === this.#pushes) this.#countSwaps(buf.subarray(start, end));
+      },
+      failed: releaseBytes,
+    });
+    lane.send(call, COMMAND_STATS, 0, COMMAND_STATS.length);
+  }
+
+  #countSwaps(stats: Buffer): void {
+    const at = stats.indexOf(SWAPS);
+    const from = at + SWAPS.length;
+    const swaps = at < 0 ? '0' : stats.toString('latin1', from, stats.indexOf(COMMA, from));
+    if (this.#swaps !== null && swaps !== this.#swaps) this.void('flush');
+    this.#swaps = swaps;
   }
 
   #prove(until: number): void {
