@@ -113,6 +113,8 @@ export class PinPool {
    */
   give(pin: Pin, clean: boolean): void {
     pin.holder = null;
+    // Its client may have been too slow to be read for.
+    pin.lane.resume();
     if (!clean || pin.lane.state !== 'up') {
       this.#close(pin);
     } else if (pin.lane.pending === 0) {
