@@ -3,6 +3,7 @@
 
 import type { Socket } from 'node:net';
 import { C, type Counters } from '../counters.ts';
+import { writeCopy } from '../resp3/pieces.ts';
 
 const SIZE = 64 * 1024;
 const SPARES = 64;
@@ -77,7 +78,7 @@ export class Outbox {
     if (size > LARGE) {
       if (this.#buf !== null) this.#write(socket, this.#buf);
       this.#counters[C.bytesOut] += size;
-      socket.write(Buffer.from(run.subarray(this.#runStart, this.#runEnd)));
+      writeCopy(socket, run, this.#runStart, this.#runEnd);
       this.backlog = socket.writableLength;
       return;
     }
