@@ -14,6 +14,7 @@ const upstream = 'Requests sent to upstream nodes by purpose';
 const verified =
   'Hits that were compared with the server, by what came of it; a mismatch is a broken promise';
 const redirects = 'Redirections followed on behalf of clients';
+const large = 'Requests and replies too large to be held, passed on as they came';
 const bytes = 'Bytes read and written on client connections';
 
 const row = (metric: string, help: string, labels?: Record<string, string>): Row =>
@@ -57,6 +58,8 @@ export const COUNTERS = {
   accepted: row('client_connections', 'Client connections accepted'),
   closed: row('client_disconnects', 'Client connections closed'),
   tlsFailures: row('tls_handshake_failures', 'Client connections closed because their TLS handshake failed'),
+  largeReads: row('large_values', large, { direction: 'read' }),
+  largeWrites: row('large_values', large, { direction: 'write' }),
   protocolErrors: row('protocol_errors', 'Client connections closed for a protocol error'),
   bytesIn: row('client_bytes', bytes, { direction: 'in' }),
   bytesOut: row('client_bytes', bytes, { direction: 'out' }),

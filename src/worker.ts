@@ -30,6 +30,7 @@ import { Blocking } from './proxy/blocking.ts';
 import { ClientPause } from './proxy/client-pause.ts';
 import { ClientUnblock } from './proxy/client-unblock.ts';
 import { Clients } from './proxy/clients.ts';
+import { Downloads } from './proxy/downloads.ts';
 import { ExecCall } from './proxy/exec.ts';
 import { Facade } from './proxy/facade.ts';
 import { Fills } from './proxy/fills.ts';
@@ -183,6 +184,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     );
   const witness = new Witness(versions, memory.witness);
   const fills = new Fills({ tier, versions, witness, topology, counters, limits });
+  const downloads = new Downloads({ topology, flights, fills, tier, versions, detector, writes, counters });
   const answers = new Answers({
     tier,
     flights,
@@ -192,6 +194,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     fills,
     writes,
     witness,
+    downloads,
     counters,
   });
   const tierOn = config.tier.enabled;
@@ -294,6 +297,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     detector,
     topology,
     reads: new SharedReads({ flights, fills, versions, answers, counters, tierOn }),
+    downloads,
     writes,
     answers,
     scatter,

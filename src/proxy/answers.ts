@@ -11,12 +11,12 @@ import type { Detector } from '../hotkeys/detector.ts';
 import { errorReply } from '../resp3/encode.ts';
 import { hashBytes, viewOf } from '../resp3/hash.ts';
 import { TYPE } from '../resp3/reply-frame.ts';
-import type { Call, CallOwner, Carrier } from '../upstream/call.ts';
+import type { Call, CallOwner, Carrier, LATER, LargeReply } from '../upstream/call.ts';
 import type { UpstreamNode } from '../upstream/node.ts';
 import { REPLACED, type Topology } from '../upstream/topology.ts';
 import type { Fills } from './fills.ts';
 import { type Redirects, UNSERVED } from './redirects.ts';
-import { type Asker, NO_WRITE, type Request, recycle } from './request.ts';
+import { NO_WRITE, type Request, recycle, share } from './request.ts';
 import type { Writes } from './writes.ts';
 
 export const SLOT_UNSERVED = errorReply(UNSERVED);
@@ -30,6 +30,10 @@ export interface AnswersOptions {
   readonly fills: Fills;
   readonly writes: Writes;
   readonly witness: Witness;
+  /** Replies that are too large to be held. */
+  readonly downloads: {
+    take(request: Request, lane: Carrier, size: number): LargeReply | typeof LATER | null;
+  };
   readonly counters: Counters;
 }
 
@@ -71,6 +75,10 @@ export class Answers implements CallOwner {
     this.#on.counters[C.failed]++;
     const bytes = failure(reason, sent);
     this.settle(request, bytes, 0, bytes.length);
+  }
+
+  large(call: Call, lane: Carrier, size: number): LargeReply | typeof LATER | null {
+    return this.#on.downloads.take(call as Request, lane, size);
   }
 
   /** Gives out the final reply. The request, and all that joined it, must not be used any more. */
@@ -154,12 +162,6 @@ export function failure(reason: string, sent: boolean): Buffer {
       ? `ERR heatsink: the connection to ${reason} broke before the reply; the command may have been executed`
       : `ERR heatsink: cannot reach ${reason}; the command was not sent`,
   );
-}
-
-/** From now on the request travels apart from its client's others. */
-export function share(session: Asker, request: Request): void {
-  request.shared = true;
-  session.shared++;
 }
 
 /** The lane of the request's client to that node; any for a request that no client leads. */

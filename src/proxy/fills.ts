@@ -84,6 +84,12 @@ export class Fills {
     lane.seal();
   }
 
+  /** The fill's read has a reply that is too large to be held, and so for the tier. */
+  giveUp({ heat }: Fill): void {
+    heat.unfitUntil = clock.ms + UNFIT_FOR;
+    this.#options.counters[C.fillsDropped]++;
+  }
+
   /** The fill's read is answered by `buf[start, end)`. It is kept if nothing speaks against it. */
   publish(request: Request, fill: Fill, buf: Buffer, start: number, end: number): void {
     const { tier, versions, witness, topology, counters } = this.#options;

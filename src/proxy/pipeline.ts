@@ -36,11 +36,14 @@ import { errorReply } from '../resp3/encode.ts';
 import { hashBytes } from '../resp3/hash.ts';
 import type { RequestFrame } from '../resp3/request-frame.ts';
 import type { Lane } from '../upstream/lane.ts';
+import type { UpstreamNode } from '../upstream/node.ts';
+import { holdBytes } from '../upstream/outgoing.ts';
 import { slotOf } from '../upstream/slot.ts';
 import type { Topology } from '../upstream/topology.ts';
 import type { Admission } from './admission.ts';
 import { type Answers, SLOT_UNSERVED } from './answers.ts';
 import type { ClientPause } from './client-pause.ts';
+import type { Downloads } from './downloads.ts';
 import { DONE, FORWARD, HOLD, type Outcome } from './outcome.ts';
 import type { OwnConnection } from './own-connection.ts';
 import { NO_WRITE, type Request, takeRequest, WRITES_ALL, WRITES_KEY, WRITES_KEYS } from './request.ts';
@@ -63,6 +66,7 @@ export interface PipelineParts {
   readonly detector: Detector;
   readonly topology: Topology;
   readonly reads: SharedReads;
+  readonly downloads: Downloads;
   readonly writes: Writes;
   readonly answers: Answers;
   readonly scatter: Scatter;
@@ -188,7 +192,7 @@ export class Pipeline implements Servant {
   }
 
   #oneKey(session: Session, frame: RequestFrame, command: Command, keyArgument: number): boolean {
-    const { topology, detector, rules, tierOn } = this.#on;
+    const { topology, detector, downloads, rules, tierOn } = this.#on;
     const { buf, view, start, end, args } = frame;
     const keyStart = start + args[keyArgument * 2];
     const keyEnd = start + args[keyArgument * 2 + 1];
@@ -202,6 +206,10 @@ export class Pipeline implements Servant {
     if (command.isRead) {
       request.asks = command.asks;
       const heat = detector.count(request.keyHash, view, keyStart, keyEnd);
+      if (downloads.knownUntil > clock.ms && downloads.expects(session, frame)) {
+        this.#aside(session, frame, request, node);
+        return true;
+      }
       // Behind its own write a client's read goes the same way, so that it cannot overtake it.
       if (command.cacheable && session.writing === 0 && session.pins === null && end - start <= SHARED_MAX) {
         const consistency = rules.of(buf, keyStart, keyEnd);
@@ -217,6 +225,16 @@ export class Pipeline implements Servant {
     }
     this.#send(session, frame, command, request, lane, command.isWrite ? WRITES_KEY : NO_WRITE);
     return true;
+  }
+
+  /** A read whose reply is known to be large: nobody waits behind it, and nobody shares it. */
+  #aside(session: Session, { buf, start, end }: RequestFrame, request: Request, node: UpstreamNode): void {
+    this.counters[C.forwarded]++;
+    this.counters[C.sentRead]++;
+    session.enqueue(request);
+    request.repeatable = true;
+    holdBytes(request, buf, start, end);
+    session.sendAside(request, node);
   }
 
   #manyKeys(session: Session, frame: RequestFrame, command: Command): boolean {

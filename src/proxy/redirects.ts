@@ -136,7 +136,8 @@ export class Redirects {
   }
 }
 
-function resend(lane: Carrier, call: Call): void {
+/** Sends a call that has its bytes already, to where it was asked to go. */
+export function resend(lane: Carrier, call: Call): void {
   // On the same lane and right before: it holds for the next command alone.
   if (call.asking) sendQuietly(lane, ASKING);
   lane.resend(call);

@@ -31,10 +31,20 @@ export interface Asker {
   /** Its requests that travel apart from the others, and those that write. */
   shared: number;
   writing: number;
+  /** The oldest of its requests without a reply. */
+  readonly waiting: object | null;
+  /** Whether it has not taken much of what it was sent already. */
+  readonly slow: boolean;
   /** Where its commands for that node go. */
   laneTo(node: UpstreamNode): Carrier;
+  /** Sends the request, which has its bytes, to that node beside the others once it is `waiting`. */
+  sendAside(request: Request, node: UpstreamNode): void;
   /** The reply to the request is `buf[start, end)`. The request must not be used any more. */
   complete(request: Request, buf: Buffer, start: number, end: number): void;
+  /** The next bytes of the reply to the request that is `waiting`; `complete` gets the last ones, or none. */
+  part(buf: Buffer, start: number, end: number): void;
+  /** Ends the connection at once. */
+  kill(): void;
 }
 
 export const NO_WRITE = 0;
@@ -57,6 +67,8 @@ export class Request extends Flight {
   reply: Buffer | null = null;
   /** Whether it travels apart from its client's other commands: their writes must wait for it. */
   shared = false;
+  /** Where it is sent when it is its client's oldest one: see asides.ts. */
+  aside: UpstreamNode | null = null;
   writes = NO_WRITE;
   keyHash = 0;
   keyHashes: number[] | null = null;
@@ -85,6 +97,12 @@ export function takeRequest(owner: CallOwner): Request {
   return request;
 }
 
+/** From now on the request travels apart from its client's others. */
+export function share(session: Asker, request: Request): void {
+  request.shared = true;
+  session.shared++;
+}
+
 /** Gives a request back that nobody holds any more: no session's queue, no lane, no flight. */
 export function recycle(request: Request): void {
   releaseBytes(request);
@@ -105,6 +123,7 @@ export function recycle(request: Request): void {
   request.ready = false;
   request.reply = null;
   request.shared = false;
+  request.aside = null;
   request.writes = NO_WRITE;
   request.keyHashes = null;
   request.asks = ASKS_OTHER;

@@ -8,11 +8,13 @@ import { Input } from '../resp3/input.ts';
 import { TYPE } from '../resp3/reply-frame.ts';
 import { INCOMPLETE, INVALID, RequestFrame } from '../resp3/request-frame.ts';
 import type { CallOwner } from '../upstream/call.ts';
+import type { UpstreamNode } from '../upstream/node.ts';
 import { sealAll } from '../upstream/turn.ts';
+import { Asides } from './asides.ts';
 import { type Beginning, Client, REPLY_ON, REPLY_SKIP } from './client.ts';
 import { Outbox } from './outbox.ts';
 import type { Pins } from './pins.ts';
-import { type Asker, type Request, recycle, takeRequest } from './request.ts';
+import { type Asker, type Request, recycle, share, takeRequest } from './request.ts';
 
 /** Bytes that a client has not taken yet past which no more is read from it. */
 const SLOW_CLIENT = 1024 * 1024;
@@ -54,6 +56,8 @@ export class Session extends Client implements Asker {
   asking = false;
   askedKeys: readonly number[] | null = null;
   closed = false;
+  /** While it has reads whose replies are large. */
+  #asides: Asides | null = null;
   #head: Request | null = null;
   #tail: Request | null = null;
   #ended = false;
@@ -88,13 +92,27 @@ export class Session extends Client implements Asker {
   }
 
   /** The oldest request without a reply. */
-  get waiting(): object | null {
+  get waiting(): Request | null {
     return this.#head;
+  }
+
+  get slow(): boolean {
+    return this.#blocked;
+  }
+
+  sendAside(request: Request, node: UpstreamNode): void {
+    if (!request.shared) share(this, request);
+    this.#asides ??= new Asides(this);
+    this.#asides.add(request, node);
   }
 
   push(buf: Buffer, start: number, end: number): void {
     this.#outbox.add(this.socket, buf, start, end);
     if (!this.dirty) this.#pipeline.touched(this);
+  }
+
+  part(buf: Buffer, start: number, end: number): void {
+    if (this.replies === REPLY_ON) this.push(buf, start, end);
   }
 
   /** Ends the connection at once. */
@@ -160,6 +178,7 @@ export class Session extends Client implements Asker {
     this.#outbox.backlog = this.socket.writableLength;
     this.#blocked = this.#outbox.backlog > SLOW_CLIENT;
     if (this.pins !== null) this.#settlePins(this.pins);
+    if (this.#asides !== null && !this.#asides.settle(this.#blocked)) this.#asides = null;
     if (this.held && !this.#blocked && this.pending <= this.#pipeline.maxPipeline >> 1) this.release();
     if ((this.closing || this.#ended) && this.pending === 0 && !this.held) this.socket.destroySoon();
   }
@@ -181,10 +200,11 @@ export class Session extends Client implements Asker {
     this.#input.release();
     this.#frame.reset();
     this.leave();
+    this.#asides?.release();
     for (let request = this.#head; request !== null; ) {
       const next = request.next;
       request.session = null;
-      if (request.ready) recycle(request);
+      if (request.ready || request.aside !== null) recycle(request);
       request = next;
     }
     this.#head = null;

@@ -10,9 +10,9 @@ import type { RequestFrame } from '../resp3/request-frame.ts';
 import type { Lane } from '../upstream/lane.ts';
 import type { UpstreamNode } from '../upstream/node.ts';
 import { holdBytes } from '../upstream/outgoing.ts';
-import { type Answers, share } from './answers.ts';
+import type { Answers } from './answers.ts';
 import type { Fills } from './fills.ts';
-import { type Request, takeRequest } from './request.ts';
+import { type Request, share, takeRequest } from './request.ts';
 import type { Session } from './session.ts';
 
 export interface SharedReadsOptions {

@@ -27,7 +27,9 @@ export const TYPE = {
 const LINE = 1;
 const BYTES = 2;
 const VALUES = 3;
-const SHAPE = new Uint8Array(256);
+export const SHAPES = { line: LINE, bytes: BYTES, values: VALUES } as const;
+/** By first byte; 0 for none that begins a reply. */
+export const SHAPE = new Uint8Array(256);
 for (const type of Buffer.from('+-:_#,(')) SHAPE[type] = LINE;
 for (const type of Buffer.from('$=!')) SHAPE[type] = BYTES;
 for (const type of Buffer.from('*~>%|')) SHAPE[type] = VALUES;
@@ -35,7 +37,7 @@ for (const type of Buffer.from('*~>%|')) SHAPE[type] = VALUES;
 /** The most elements that an aggregate may announce: what Redis's own client accepts (2^32 - 1). */
 const ELEMENTS_MAX = 2 ** 32 - 1;
 /** No length or count needs more bytes; the lines of other types may have any number. */
-const LENGTH_LINE_MAX = 32;
+export const LENGTH_LINE_MAX = 32;
 
 /** The reply that one upstream connection is sending. After COMPLETE it is `[start, end)` of the bytes given. */
 export class ReplyFrame {
@@ -118,7 +120,7 @@ export class ReplyFrame {
 }
 
 /** How many values follow the header of an aggregate; -1 for a count that cannot be. */
-function valuesIn(type: number, count: number): number {
+export function valuesIn(type: number, count: number): number {
   if (count === -1 && type === TYPE.array) return 0;
   if (count < 0 || count > ELEMENTS_MAX) return -1;
   if (type === TYPE.map) return count * 2;

@@ -4,7 +4,7 @@ import type { Chunk } from './chunk.ts';
 
 /** The lane that carries a call, as far as a call and its owner need to know it. */
 export interface Carrier {
-  readonly options: { readonly host: string; readonly port: number };
+  readonly options: { readonly host: string; readonly port: number; readonly once?: boolean };
   /** How often bytes were handed to the socket. */
   readonly writes: number;
   /** Copies bytes that are only noted. */
@@ -23,6 +23,24 @@ export interface CallOwner {
    * `host:port (why)`, or the error reply, with its `-`, by which the server refused the connection.
    */
   failed(call: Call, reason: string, sent: boolean): void;
+  /**
+   * The reply is large, at least `size` bytes, and has not come whole. Who takes it piece by piece; LATER to be asked again once the
+   * lane, which reads no more until then, is resumed; null, as without this, for the reply in one piece.
+   */
+  large?(call: Call, lane: Carrier, size: number): LargeReply | typeof LATER | null;
+}
+
+export const LATER = 'later';
+
+/** Takes a reply that is too large to be held: `begin`, then its parts, then `ended` or `broken`. */
+export interface LargeReply {
+  /** The call has left its lane, and may be sent on another one. */
+  begin(): void;
+  /** The next bytes are `buf[start, end)`, valid until the lane's `chunkDone`. */
+  part(buf: Buffer, start: number, end: number): void;
+  ended(): void;
+  /** The connection broke before the end. */
+  broken(): void;
 }
 
 /** The bytes of a call stay in its chunk until the call ends, so that it can be sent again elsewhere. */

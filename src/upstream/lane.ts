@@ -6,9 +6,10 @@ import { clock, microsSince } from '../clock.ts';
 import { C, type Counters, countLatency } from '../counters.ts';
 import { Input } from '../resp3/input.ts';
 import { ReplyFrame, TYPE } from '../resp3/reply-frame.ts';
-import { COMPLETE, INVALID } from '../resp3/request-frame.ts';
+import { ReplyTail } from '../resp3/reply-tail.ts';
+import { COMPLETE, INCOMPLETE, INVALID } from '../resp3/request-frame.ts';
 import { connectSocket, reasonOf, type ServerTls } from '../resp3/socket.ts';
-import { Call, type Carrier } from './call.ts';
+import { Call, type Carrier, LATER, type LargeReply } from './call.ts';
 import type { Chunk } from './chunk.ts';
 import { holdBytes, Outgoing, releaseBytes } from './outgoing.ts';
 import { type Flushable, flushAtTurnEnd } from './turn.ts';
@@ -17,6 +18,8 @@ import { type Flushable, flushAtTurnEnd } from './turn.ts';
 const HIGH_WATER = 1024 * 1024;
 /** A call that waits longer makes newcomers go another way: a script or a large reply holds the lane up. In us. */
 const STALLED = 100_000;
+/** Bytes from which on a reply is not held in one piece if its owner can take it in many. */
+const LARGE_REPLY = 1024 * 1024;
 /** Why a server that is alive refuses to begin with anybody. */
 const SERVER_STATE = /^(BUSY|LOADING|MASTERDOWN) /;
 /** Why it begins with somebody else, but not with this user. */
@@ -80,6 +83,8 @@ export class Lane implements Carrier, Flushable {
   #dirty = false;
   #input = new Input();
   #frame = new ReplyFrame();
+  /** The large reply that is passed on as it comes, in place of the first call. */
+  #passing: { readonly reply: LargeReply; readonly tail: ReplyTail } | null = null;
   #outgoing = new Outgoing();
   #refuseUntil = 0;
   #backoff = BACKOFF_FIRST;
@@ -296,9 +301,14 @@ export class Lane implements Carrier, Flushable {
     clock.tick();
     const input = this.#input;
     if (!input.take(size)) return;
-    const { buf, end } = input;
+    const { buf } = input;
     const frame = this.#frame;
-    let pos = input.pos;
+    let { pos, end } = input;
+    let needed = 0;
+    if (this.#passing !== null) {
+      pos = this.#pass(buf, pos, end);
+      if (this.#passing !== null) end = pos;
+    }
     while (pos < end) {
       if (this.streaming && this.#head?.stream) {
         this.#head.owner.replied(this.#head, buf, pos, end);
@@ -307,15 +317,62 @@ export class Lane implements Carrier, Flushable {
       }
       const status = frame.read(buf, pos, end);
       if (status === INVALID) this.breakUp(`the server sent ${frame.error}`);
-      if (status !== COMPLETE) break;
+      if (status !== COMPLETE) {
+        if (status === INCOMPLETE) needed = frame.needed;
+        break;
+      }
       pos = frame.end;
       const isPush = buf[frame.start] === TYPE.push;
       if ((isPush || this.mixed) && (this.#unasked?.(buf, frame.start, pos) ?? isPush)) continue;
       if (!this.#give(buf, frame.start, pos)) break;
     }
+    if (needed > LARGE_REPLY) {
+      const reply = this.#takerOf(buf[pos], needed);
+      if (reply !== null) needed = 0;
+      if (reply === LATER) this.pause();
+      else if (reply !== null) pos = this.#passOn(reply, buf, pos, end);
+    }
     // Always, and before the bytes move: clients have only noted so far where in them their replies are.
     this.options.chunkDone();
-    if (this.#socket !== null && !this.#socket.destroyed) input.keep(pos, frame.needed);
+    if (this.#socket !== null && !this.#socket.destroyed) input.keep(pos, needed);
+  }
+
+  /** Who takes the reply of at least that size that has begun with that byte, if it is the first call's. */
+  #takerOf(type: number, size: number): LargeReply | typeof LATER | null {
+    const call = this.#head;
+    if (call === null || call.more > 0 || this.mixed || type === TYPE.push) return null;
+    return call.owner.large?.(call, this, size) ?? null;
+  }
+
+  /** From now on the reply at `pos` goes to `reply`; returns what `#pass` does. */
+  #passOn(reply: LargeReply, buf: Buffer, pos: number, end: number): number {
+    const call = this.#head as Call;
+    const place = new Call({ replied() {}, failed: () => reply.broken() });
+    place.begunAt = call.begunAt;
+    place.nextInLane = call.nextInLane;
+    call.nextInLane = null;
+    this.#head = place;
+    if (this.#tail === call) this.#tail = place;
+    this.#frame.reset();
+    this.#passing = { reply, tail: new ReplyTail() };
+    reply.begin();
+    return this.#pass(buf, pos, end);
+  }
+
+  /** Passes bytes of a large reply on; returns where the next reply begins, or what must be kept for the next time. */
+  #pass(buf: Buffer, pos: number, end: number): number {
+    const { reply, tail } = this.#passing as { reply: LargeReply; tail: ReplyTail };
+    const to = tail.take(buf, pos, end);
+    if (tail.error !== '') {
+      this.breakUp(`the server sent ${tail.error}`);
+      return to;
+    }
+    if (to > pos) reply.part(buf, pos, to);
+    if (!tail.ended) return to;
+    this.#passing = null;
+    this.#pop(this.#head as Call);
+    reply.ended();
+    return to;
   }
 
   #give(buf: Buffer, start: number, end: number): boolean {
@@ -330,14 +387,19 @@ export class Lane implements Carrier, Flushable {
       call.owner.replied(call, buf, start, end);
       return true;
     }
+    this.#pop(call);
+    call.owner.replied(call, buf, start, end);
+    return true;
+  }
+
+  /** Takes the first call out of the queue, as its reply is there. */
+  #pop(call: Call): void {
     this.#head = call.nextInLane;
     if (this.#head === null) this.#tail = null;
     call.nextInLane = null;
     this.pending--;
     // What waits on purpose says nothing of the server's speed.
     if (!this.#once) countLatency(this.#counters, microsSince(call.begunAt));
-    call.owner.replied(call, buf, start, end);
-    return true;
   }
 
   #broken(reason: string): void {
@@ -345,6 +407,7 @@ export class Lane implements Carrier, Flushable {
     this.#socket = null;
     this.#input.release();
     this.#frame.reset();
+    this.#passing = null;
     this.#outgoing.clear();
     if (this.state !== 'closed') this.state = this.#once ? 'closed' : 'idle';
     if (!wasUp && this.state === 'idle') {
