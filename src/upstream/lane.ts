@@ -5,6 +5,7 @@ import type { Socket } from 'node:net';
 import { clock, microsSince } from '../clock.ts';
 import { C, type Counters, countLatency } from '../counters.ts';
 import { Input } from '../resp3/input.ts';
+import { writeCopy } from '../resp3/pieces.ts';
 import { ReplyFrame, TYPE } from '../resp3/reply-frame.ts';
 import { ReplyTail } from '../resp3/reply-tail.ts';
 import { COMPLETE, INCOMPLETE, INVALID } from '../resp3/request-frame.ts';
@@ -139,9 +140,10 @@ export class Lane implements Carrier, Flushable {
     return this.state === 'idle' && clock.ms < this.#refuseUntil;
   }
 
-  /** Whether its oldest call has waited longer than others should have to wait behind it. */
+  /** Whether its oldest call has waited longer than others should have to wait behind it, or is known to. */
   get stalled(): boolean {
-    return this.#head !== null && this.state === 'up' && clock.us - this.#head.begunAt > STALLED;
+    if (this.#head === null || this.state !== 'up') return false;
+    return this.#passing !== null || clock.us - this.#head.begunAt > STALLED;
   }
 
   /** Reads no more for now, so that the server holds back what nobody takes; `resume` ends it. */
@@ -161,6 +163,12 @@ export class Lane implements Carrier, Flushable {
     } else {
       this.send(new Call(UNHEEDED), bytes, 0, bytes.length);
     }
+  }
+
+  /** Sends more bytes of the call that was sent last. They are copied; the lane must be up. */
+  feed(buf: Buffer, start: number, end: number): void {
+    this.flush();
+    if (this.#socket !== null) writeCopy(this.#socket, buf, start, end);
   }
 
   onDrain(resume: () => void): void {
