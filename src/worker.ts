@@ -50,6 +50,7 @@ import { track } from './proxy/track.ts';
 import { Tracking } from './proxy/tracking.ts';
 import { Transactions } from './proxy/transactions.ts';
 import { Verifier } from './proxy/verify.ts';
+import { Uploads } from './proxy/uploads.ts';
 import { Watch } from './proxy/watch.ts';
 import { Wide } from './proxy/wide.ts';
 import { Writes } from './proxy/writes.ts';
@@ -298,6 +299,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     topology,
     reads: new SharedReads({ flights, fills, versions, answers, counters, tierOn }),
     downloads,
+    uploads: new Uploads({ topology, answers, redirects, writes, pause, counters }),
     writes,
     answers,
     scatter,

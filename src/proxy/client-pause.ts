@@ -142,6 +142,12 @@ export class ClientPause {
     return true;
   }
 
+  /** Holds a client, which offers what it has again when the pause ends, or becomes less. */
+  postpone(session: Session): void {
+    session.postponed = true;
+    this.#held.add(session);
+  }
+
   /** Notes what that CLIENT PAUSE or UNPAUSE, which is queued, will do when its transaction is executed. */
   queued(transaction: Transaction, frame: RequestFrame, command: Command): void {
     if (command.name === 'client|unpause') transaction.pauses.push(null);

@@ -88,7 +88,11 @@ export async function listen(
         while (busy() && performance.now() < until)
           await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL));
       };
-      await wait(() => [...sessions.values()].some((session) => session.pending > 0 && !session.waits));
+      await wait(() =>
+        [...sessions.values()].some(
+          (session) => session.pending > 0 && !session.waits && session.upload === null,
+        ),
+      );
       for (const session of sessions.values()) session.socket.destroySoon();
       await wait(() => sessions.size > 0);
       for (const session of sessions.values()) session.socket.destroy();

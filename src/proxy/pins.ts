@@ -33,6 +33,8 @@ export class Pins implements PinHolder {
   monitoring = false;
   /** Whether a command that may block has no reply yet. */
   blocked = false;
+  /** Whether a large request is on its way, of which the last bytes have not come yet. */
+  uploading = false;
   /** Whether a connection is being opened for a command that must find it open. */
   opening = false;
   /** Whether other clients redirect their invalidations to this one. */
@@ -56,6 +58,7 @@ export class Pins implements PinHolder {
       this.untouched === null &&
       !this.monitoring &&
       !this.blocked &&
+      !this.uploading &&
       !this.opening &&
       !this.redirectedTo
     );

@@ -51,6 +51,8 @@ import type { Scatter, ScatteredPart } from './scatter.ts';
 import type { Servant, Session } from './session.ts';
 import type { SharedReads } from './shared-reads.ts';
 import type { Verifier } from './verify.ts';
+import type { Upload } from './upload.ts';
+import type { Uploads } from './uploads.ts';
 import type { Wide } from './wide.ts';
 import type { Writes } from './writes.ts';
 
@@ -67,6 +69,7 @@ export interface PipelineParts {
   readonly topology: Topology;
   readonly reads: SharedReads;
   readonly downloads: Downloads;
+  readonly uploads: Uploads;
   readonly writes: Writes;
   readonly answers: Answers;
   readonly scatter: Scatter;
@@ -143,6 +146,12 @@ export class Pipeline implements Servant {
     if (count === 0) return this.#keyless(session, frame, command);
     if (count === 1) return this.#oneKey(session, frame, command, this.#keys.at[0]);
     return this.#manyKeys(session, frame, command);
+  }
+
+  upload(session: Session, frame: RequestFrame): Upload | typeof HOLD | typeof FORWARD {
+    // With a subcommand or a key: what they say must be there.
+    const command = frame.found < 2 ? null : this.#on.table().find(frame);
+    return command === null ? FORWARD : this.#on.uploads.begin(session, frame, command);
   }
 
   /** To be called before the requests of a chunk. */

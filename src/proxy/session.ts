@@ -13,13 +13,17 @@ import { sealAll } from '../upstream/turn.ts';
 import { Asides } from './asides.ts';
 import { type Beginning, Client, REPLY_ON, REPLY_SKIP } from './client.ts';
 import { Outbox } from './outbox.ts';
+import { FORWARD, HOLD } from './outcome.ts';
 import type { Pins } from './pins.ts';
 import { type Asker, type Request, recycle, share, takeRequest } from './request.ts';
+import type { Upload } from './upload.ts';
 
 /** Bytes that a client has not taken yet past which no more is read from it. */
 const SLOW_CLIENT = 1024 * 1024;
 /** Bytes that are read behind a command that waits: further ones wait in the socket. */
 const READ_AHEAD = 1024 * 1024;
+/** Bytes from which on a request is not gathered if it can be passed on as it comes. */
+const LARGE_REQUEST = 1024 * 1024;
 /** Of the error UNBLOCKED. */
 const U = 0x55;
 /** A request with more arguments than this leaves a large table behind. */
@@ -34,6 +38,11 @@ export interface Servant extends Beginning {
   readonly maxPipeline: number;
   /** Serves one request; false when it must wait. */
   serve(session: Session, frame: RequestFrame): boolean;
+  /**
+   * What becomes of a large request of which a part is there: the upload to which it goes as it comes; HOLD when that
+   * must wait; FORWARD for a request that is served when it is whole.
+   */
+  upload(session: Session, frame: RequestFrame): Upload | typeof HOLD | typeof FORWARD;
   chunkBegun(): void;
   /** The session has something to write, or may go on. */
   touched(session: Session): void;
@@ -56,6 +65,8 @@ export class Session extends Client implements Asker {
   asking = false;
   askedKeys: readonly number[] | null = null;
   closed = false;
+  /** The large request that is passed on as it comes. */
+  upload: Upload | null = null;
   /** While it has reads whose replies are large. */
   #asides: Asides | null = null;
   #head: Request | null = null;
@@ -180,7 +191,7 @@ export class Session extends Client implements Asker {
     if (this.pins !== null) this.#settlePins(this.pins);
     if (this.#asides !== null && !this.#asides.settle(this.#blocked)) this.#asides = null;
     if (this.held && !this.#blocked && this.pending <= this.#pipeline.maxPipeline >> 1) this.release();
-    if ((this.closing || this.#ended) && this.pending === 0 && !this.held) this.socket.destroySoon();
+    this.#endIfDone();
   }
 
   /** Lets a held session try again. */
@@ -190,6 +201,7 @@ export class Session extends Client implements Asker {
     clock.tick();
     this.socket.resume();
     if (this.#input.resume()) this.#serve();
+    else this.#endIfDone();
   }
 
   /** The connection is gone: replies that still come are for nobody. */
@@ -227,6 +239,26 @@ export class Session extends Client implements Asker {
     if (pins.idle) this.unpin();
   }
 
+  /** Whether the request in the frame is passed on from now on, or waits until it can be. */
+  #mayUpload(): boolean {
+    const upload = this.#pipeline.upload(this, this.#frame);
+    if (upload === FORWARD) return false;
+    if (upload === HOLD) {
+      this.held = true;
+    } else {
+      this.upload = upload;
+      this.#frame.reset();
+    }
+    return true;
+  }
+
+  /** Closes the connection of a client from which nothing comes any more, and to which nothing is on its way. */
+  #endIfDone(): void {
+    if ((!this.closing && !this.#ended) || this.held) return;
+    // The rest of a request that it has begun will never come.
+    if (this.pending === 0 || this.upload !== null) this.socket.destroySoon();
+  }
+
   #pop(request: Request): void {
     this.#head = request.next;
     if (this.#head === null) this.#tail = null;
@@ -250,10 +282,14 @@ export class Session extends Client implements Asker {
     const input = this.#input;
     const frame = this.#frame;
     const pipeline = this.#pipeline;
-    const { buf, view, end } = input;
-    let pos = input.pos;
+    const { buf, view } = input;
+    let { pos, end } = input;
     let needed = 0;
     pipeline.chunkBegun();
+    if (this.upload !== null) {
+      pos = this.upload.take(buf, pos, end);
+      if (this.upload !== null) end = pos;
+    }
     while (pos < end && !this.closing) {
       if (this.tunnel !== null) {
         this.tunnel.write(Buffer.from(buf.subarray(pos, end)));
@@ -268,6 +304,10 @@ export class Session extends Client implements Asker {
       const status = frame.read(buf, view, pos, end);
       if (status === INCOMPLETE) {
         needed = frame.needed;
+        if (needed > LARGE_REQUEST && this.#mayUpload()) {
+          needed = 0;
+          if (this.upload !== null) pos = this.upload.take(buf, pos, end);
+        }
         break;
       }
       if (status === INVALID) {
@@ -290,6 +330,6 @@ export class Session extends Client implements Asker {
     else input.keep(pos, needed);
     if (!this.#outbox.empty) this.#outbox.flush(this.socket);
     if (this.socket.writableLength > SLOW_CLIENT) this.#blocked = true;
-    if ((this.closing || this.#ended) && this.pending === 0 && !this.held) this.socket.destroySoon();
+    this.#endIfDone();
   }
 }

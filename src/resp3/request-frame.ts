@@ -21,10 +21,12 @@ export type FrameStatus = typeof INCOMPLETE | typeof COMPLETE | typeof INVALID;
 
 const STAR = 0x2a;
 const DOLLAR = 0x24;
+/** Of a request that is longer than REQUEST_MAX. */
+export const TOO_BIG_REQUEST = 'too big request';
 const ARGS_KEPT = 256;
 /** What Redis says of a line without end. However it was cut, a line that long gets the same words. */
 const TOO_BIG_COUNT = 'too big mbulk count string';
-const TOO_BIG_LENGTH = 'too big bulk count string';
+export const TOO_BIG_LENGTH = 'too big bulk count string';
 const EMPTY = Buffer.alloc(0);
 const EMPTY_VIEW = new DataView(EMPTY.buffer, EMPTY.byteOffset, 0);
 
@@ -48,9 +50,10 @@ export class RequestFrame {
   error = '';
   /** Bytes, counted from the request's start, that must have come before another `read` can get further. */
   needed = 0;
+  /** How many arguments have come whole, after INCOMPLETE. */
+  found = 0;
 
   #started = false;
-  #found = 0;
   #scanned = 0;
 
   /**
@@ -106,7 +109,7 @@ export class RequestFrame {
     }
     this.argc = count;
     this.#started = true;
-    this.#found = 0;
+    this.found = 0;
     this.#scanned = next - pos;
     return next;
   }
@@ -115,7 +118,7 @@ export class RequestFrame {
     const { buf, start, argc } = this;
     let args = this.args;
     let at = from;
-    let found = this.#found;
+    let found = this.found;
     while (found < argc) {
       const bulk = at;
       let length = buf[at + 1] - 48;
@@ -128,12 +131,14 @@ export class RequestFrame {
           return this.#lineMissing(at, end, TOO_BIG_LENGTH);
         }
         length = parseLength(buf, at + 1, cr);
-        if (buf[at] !== DOLLAR || length < 0 || length > BULK_MAX) return this.#badLength(at, cr);
+        if (buf[at] !== DOLLAR || length < 0 || length > BULK_MAX) {
+          return this.#invalid(lengthError(buf, at, cr));
+        }
         at = cr + 2;
       }
       // Redis takes any two bytes behind a bulk string for its line end, and so must we: another reading of
       // the same bytes would let one request hide in another.
-      if (at + length - start > REQUEST_MAX) return this.#invalid('too big request');
+      if (at + length - start > REQUEST_MAX) return this.#invalid(TOO_BIG_REQUEST);
       if (at + length + 2 > end) {
         this.#pause(found, bulk - start);
         this.needed = at + length + 2 - start;
@@ -151,16 +156,8 @@ export class RequestFrame {
     return COMPLETE;
   }
 
-  /** The line `[at, cr)` is not the length of a bulk string. */
-  #badLength(at: number, cr: number): typeof INVALID {
-    if (cr - at >= INLINE_MAX) return this.#invalid(TOO_BIG_LENGTH);
-    const got = this.buf[at];
-    if (got === DOLLAR) return this.#invalid('invalid bulk length');
-    return this.#invalid(`expected '$', got '${String.fromCharCode(got).replace(/[\r\n]/, ' ')}'`);
-  }
-
   #pause(found: number, scanned: number): void {
-    this.#found = found;
+    this.found = found;
     this.#scanned = scanned;
   }
 
@@ -198,4 +195,11 @@ export class RequestFrame {
     this.consumed = consumed;
     return COMPLETE;
   }
+}
+
+/** Redis's words for a line `[at, cr)` that is not the length of a bulk string. */
+export function lengthError(buf: Buffer, at: number, cr: number): string {
+  if (cr - at >= INLINE_MAX) return TOO_BIG_LENGTH;
+  if (buf[at] === DOLLAR) return 'invalid bulk length';
+  return `expected '$', got '${String.fromCharCode(buf[at]).replace(/[\r\n]/, ' ')}'`;
 }
