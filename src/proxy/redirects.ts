@@ -24,7 +24,7 @@ export const UNSERVED = 'CLUSTERDOWN Hash slot not served';
 const DEMOTED = 'UNBLOCKED force unblock';
 /** Of MOVED, ASK, TRYAGAIN, CLUSTERDOWN and UNBLOCKED: any other error is the client's. */
 const INITIALS = Buffer.from('MATCU');
-const ASKING = encodeRequest(['ASKING']);
+export const ASKING = encodeRequest(['ASKING']);
 /** Its initial. */
 const NOSCRIPT = 0x4e;
 

@@ -7,11 +7,13 @@ import { errorReply } from '../resp3/encode.ts';
 import { TYPE } from '../resp3/reply-frame.ts';
 import { RequestTail } from '../resp3/request-tail.ts';
 import type { Call, CallOwner, Carrier } from '../upstream/call.ts';
+import type { UpstreamNode } from '../upstream/node.ts';
 import type { Pin } from '../upstream/pin.ts';
+import { sendQuietly } from '../upstream/quiet.ts';
 import { type Answers, failure } from './answers.ts';
 import type { ClientPause } from './client-pause.ts';
 import type { Pins } from './pins.ts';
-import type { Redirects } from './redirects.ts';
+import { ASKING, type Redirects } from './redirects.ts';
 import { type Request, takeRequest, WRITES_KEY } from './request.ts';
 import type { Session } from './session.ts';
 import type { Writes } from './writes.ts';
@@ -28,6 +30,13 @@ export interface UploadParts {
   readonly counters: Counters;
 }
 
+/** Where a key is written. */
+export interface Place {
+  readonly node: UpstreamNode;
+  /** Whether the node does not own the key's slot yet. */
+  readonly asking: boolean;
+}
+
 export class Upload implements CallOwner {
   readonly #on: UploadParts;
   readonly #session: Session;
@@ -36,17 +45,22 @@ export class Upload implements CallOwner {
   readonly #tail = new RequestTail();
   /** Where the bytes go; null when they go nowhere, as the request has its reply already. */
   #pin: Pin | null;
+  readonly #asking: boolean;
   #begun = false;
   #complete = false;
   /** Whether it will be told when its connection takes more. */
   #waiting = false;
 
-  /** A write of the key with that hash; its client has nothing else under way. */
-  constructor(parts: UploadParts, session: Session, pins: Pins, pin: Pin, keyHash: number) {
+  /**
+   * A write of the key with that hash to that node, after ASKING if it says so; its client has nothing else under way.
+   */
+  constructor(parts: UploadParts, session: Session, { node, asking }: Place, keyHash: number) {
+    const pins = session.pin();
     this.#on = parts;
     this.#session = session;
     this.#pins = pins;
-    this.#pin = pin;
+    this.#pin = pins.need(node);
+    this.#asking = asking;
     this.#request = takeRequest(this);
     this.#request.space = session.space;
     this.#request.keyHash = keyHash;
@@ -117,9 +131,13 @@ export class Upload implements CallOwner {
   #send(buf: Buffer, start: number, end: number): void {
     if (this.#pin === null) return;
     const { lane } = this.#pin;
-    if (this.#begun) lane.feed(buf, start, end);
-    else lane.send(this.#request, buf, start, end);
+    if (this.#begun) {
+      lane.feed(buf, start, end);
+      return;
+    }
     this.#begun = true;
+    if (this.#asking) sendQuietly(lane, ASKING);
+    lane.send(this.#request, buf, start, end);
   }
 
   /** Whether no more can be taken now; its session is then held, and released when it can. */
