@@ -8,7 +8,9 @@ import { type Argument, encodeRequest } from '../src/resp3/encode.ts';
 import { viewOf } from '../src/resp3/hash.ts';
 import { READ_SIZE } from '../src/resp3/input.ts';
 import { ReplyFrame } from '../src/resp3/reply-frame.ts';
+import { ReplyTail } from '../src/resp3/reply-tail.ts';
 import { COMPLETE, type FrameStatus, INCOMPLETE, RequestFrame } from '../src/resp3/request-frame.ts';
+import { RequestTail } from '../src/resp3/request-tail.ts';
 import { type ChunkSizes, frameReplies, frameRequests } from './support/chunked.ts';
 import { chunkings, damaged, noise, replies2, replies3, requestPipeline } from './support/random-frames.ts';
 import { decodeReplies, encodeValue } from './support/reference-decoder.ts';
@@ -190,5 +192,50 @@ describe('a frame in very many chunks', () => {
       expect(frameReplies(bytes, sizes).ends).toEqual([bytes.length]);
       expect(frameRequests(bytes, sizes).requests).toEqual([['x'.repeat(first), ...values]]);
     }
+  });
+});
+
+describe('the end of what is passed on', () => {
+  /** Lets bytes come in pieces of these sizes; where the scanner stopped, once it says that it has seen the end. */
+  function endOf(
+    tail: ReplyTail | RequestTail,
+    bytes: Buffer,
+    first: number,
+    sizes: readonly number[],
+  ): number {
+    let [at, come] = [0, Math.min(first, bytes.length)];
+    for (let i = 0; ; i++) {
+      at = tail.take(bytes.subarray(0, come), at, come);
+      expect(tail.error).toBe('');
+      if (tail.ended) return at;
+      expect(come).toBeLessThan(bytes.length);
+      come = Math.min(bytes.length, come + sizes[i % sizes.length]);
+    }
+  }
+
+  const sizes = fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1, maxLength: 5 });
+
+  it('is found in replies, wherever pieces end', () => {
+    fc.assert(
+      fc.property(replies3, sizes, ([value], pieces) => {
+        const bytes = encodeValue(value);
+        const behind = Buffer.concat([bytes, Buffer.from('+behind\r\n')]);
+        expect(endOf(new ReplyTail(), behind, 1, pieces)).toBe(bytes.length);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  it('is found in requests, wherever pieces end', () => {
+    fc.assert(
+      fc.property(requestPipeline, sizes, ({ requests }, pieces) => {
+        fc.pre(requests.length > 0);
+        const bytes = encodeRequest(requests[0].map((argument) => Buffer.from(argument, 'latin1')));
+        const behind = Buffer.concat([bytes, encodeRequest(['PING'])]);
+        const line = bytes.indexOf(10) + 1;
+        expect(endOf(new RequestTail(), behind, line, pieces)).toBe(bytes.length);
+      }),
+      { numRuns: 2000 },
+    );
   });
 });
