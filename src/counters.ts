@@ -53,6 +53,12 @@ export const COUNTERS = {
   asked: row('redirects', redirects, { kind: 'ask' }),
   tryAgain: row('redirects', redirects, { kind: 'tryagain' }),
   retried: row('read_retries', 'Reads sent again after their upstream connection broke'),
+  retriesRefused: row(
+    'read_retries_refused',
+    'Reads not sent again because too many were: nodes.retryBudget',
+  ),
+  circuitOpened: row('upstream_circuit_opened', 'Times a node was found out of reach'),
+  failedFast: row('upstream_fast_failures', 'Requests failed at once because their node is out of reach'),
   topologyRefreshes: row('topology_refreshes', 'Times the upstream topology was read'),
   upstreamConnects: row('upstream_connects', 'Upstream connections opened'),
   accepted: row('client_connections', 'Client connections accepted'),

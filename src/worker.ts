@@ -54,6 +54,7 @@ import { Uploads } from './proxy/uploads.ts';
 import { Watch } from './proxy/watch.ts';
 import { Wide } from './proxy/wide.ts';
 import { Writes } from './proxy/writes.ts';
+import { jittered } from './upstream/backoff.ts';
 import { Control, type ControlLink } from './upstream/control.ts';
 import { readFacts, readKeys } from './upstream/describe.ts';
 import { discoverCluster, discoverStandalone } from './upstream/discover.ts';
@@ -101,7 +102,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const counters = counterMemory.of(worker);
   const totals = () => counterMemory.totals();
   const shutdown = { timeout: config.shutdownTimeout };
-  const { connectTimeout, topologyInterval, lanes } = config.nodes;
+  const { connectTimeout, topologyInterval } = config.nodes;
   const tls = upstreamTls(config);
   const identity = { username, password, tls };
   const nodeLink = { ...identity, timeout: connectTimeout };
@@ -109,7 +110,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   onClose(() => control.close());
   const chunkDone = () => pipeline?.chunkDone();
   const lost = (node: UpstreamNode) => nodeWatch.lost(node);
-  const link = { ...identity, db, connectTimeout, lanes, counters, chunkDone, lost };
+  const link = { ...identity, ...config.nodes, db, counters, chunkDone, lost };
   const topology = new Topology(kind === 'cluster', link);
   onClose(() => topology.close());
   const failed = (error: Error) => log.warn({ reason: error.message }, 'the topology could not be read');
@@ -382,7 +383,7 @@ async function untilAnswered(question: () => Promise<void>, log: Logger): Promis
       return await question();
     } catch (error) {
       log.warn({ reason: (error as Error).message }, 'waiting for the upstream');
-      await new Promise((resolve) => setTimeout(resolve, RETRY));
+      await new Promise((resolve) => setTimeout(resolve, jittered(RETRY)));
     }
   }
 }

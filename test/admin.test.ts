@@ -59,7 +59,16 @@ beforeAll(async () => {
     tier: { bytes: 10, entries: 2, maxBytes: 1000 },
     hotKeys: 2,
     candidates: 3,
-    nodes: [{ address: '127.0.0.1:7000', connected: true, pending: 4, tracking: 'on', proofAgeMs: 250 }],
+    nodes: [
+      {
+        address: '127.0.0.1:7000',
+        connected: true,
+        circuitOpen: false,
+        pending: 4,
+        tracking: 'on',
+        proofAgeMs: 250,
+      },
+    ],
     ready: true,
     reasons: [],
   };

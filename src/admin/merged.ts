@@ -62,6 +62,7 @@ function mergeNodes(all: readonly Snapshot[]): NodeState[] {
   return [...byAddress.values()].map((states) => ({
     address: states[0].address,
     connected: states.every(({ connected }) => connected),
+    circuitOpen: states.some(({ circuitOpen }) => circuitOpen),
     pending: states.reduce((sum, { pending }) => sum + pending, 0),
     tracking: WORST_FIRST.find((word) => states.some(({ tracking }) => tracking === word)) ?? 'off',
     proofAgeMs: states.reduce<number | null>(

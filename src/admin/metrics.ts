@@ -50,6 +50,9 @@ export const METRICS: readonly MetricRow[] = [
   gauge('hot_candidates', 'Keys whose reads are counted exactly', (snapshot) => snapshot.candidates),
   gauge('ready', '1 when clients can be served', ({ ready }) => Number(ready)),
   perNode('upstream_connected', '1 when a connection to the node is up', (node) => Number(node.connected)),
+  perNode('upstream_circuit_open', '1 when the node is out of reach: requests for it fail at once', (node) =>
+    Number(node.circuitOpen),
+  ),
   perNode('upstream_pending_requests', 'Requests without a reply from the node', (node) => node.pending),
   perNode('tracking_up', '1 when the node tells of changes (CLIENT TRACKING)', ({ tracking }) =>
     Number(tracking === 'on'),

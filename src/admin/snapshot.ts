@@ -15,6 +15,8 @@ export interface Snapshot {
 export interface NodeState {
   readonly address: string;
   readonly connected: boolean;
+  /** Whether it is known to be out of reach. */
+  readonly circuitOpen: boolean;
   /** Requests without a reply. */
   readonly pending: number;
   readonly tracking: 'on' | 'connecting' | 'refused' | 'off';

@@ -66,6 +66,7 @@ function describe(node: UpstreamNode, tracks: boolean): Snapshot['nodes'][number
   return {
     address: node.address,
     connected: node.connected,
+    circuitOpen: node.circuit.open,
     pending: node.pending,
     tracking,
     proofAgeMs: tracker?.proofAge ?? null,

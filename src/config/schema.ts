@@ -155,6 +155,15 @@ export const OPTIONS = {
     unit: 'ms',
     doc: 'Longest wait for a connection to an upstream node',
   },
+  'nodes.retryBudget': {
+    group: 'Upstream nodes',
+    flag: 'retry-budget',
+    argument: 'N',
+    type: integer(0, 1_000_000_000),
+    default: 10_000,
+    unit: 'reads/s',
+    doc: 'Reads that each worker sends again, per node, after their connection broke; beyond it they fail',
+  },
   'nodes.topologyInterval': {
     group: 'Upstream nodes',
     flag: 'topology-interval',

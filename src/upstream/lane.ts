@@ -10,9 +10,12 @@ import { ReplyFrame, TYPE } from '../resp3/reply-frame.ts';
 import { ReplyTail } from '../resp3/reply-tail.ts';
 import { COMPLETE, INCOMPLETE, INVALID } from '../resp3/request-frame.ts';
 import { connectSocket, reasonOf, type ServerTls } from '../resp3/socket.ts';
+import { Backoff } from './backoff.ts';
 import { Call, type Carrier, LATER, type LargeReply } from './call.ts';
 import type { Chunk } from './chunk.ts';
+import type { Circuit } from './circuit.ts';
 import { holdBytes, Outgoing, releaseBytes } from './outgoing.ts';
+import type { RetryBudget } from './retry-budget.ts';
 import { type Flushable, flushAtTurnEnd } from './turn.ts';
 
 /** Unsent bytes past which a lane asks its clients to wait. */
@@ -28,9 +31,6 @@ const REFUSAL = /^(NOAUTH|WRONGPASS|NOPERM) /;
 const UNHEEDED = { replied: releaseBytes, failed: releaseBytes };
 /** How often a read is sent again after its connection broke. */
 const READ_REPEATS = 1;
-/** How long a lane refuses calls after a connection could not be made, in milliseconds; doubles up to the last. */
-const BACKOFF_FIRST = 50;
-const BACKOFF_LAST = 1000;
 
 export interface LaneOptions {
   readonly host: string;
@@ -39,6 +39,10 @@ export interface LaneOptions {
   readonly tls: ServerTls | null;
   /** Milliseconds for connect and handshake together. */
   readonly connectTimeout: number;
+  /** Of its node: while it is open, no connection is tried. */
+  readonly circuit: Circuit;
+  /** Of its node: what may be sent again. */
+  readonly retries: RetryBudget;
   /** Requests that open the connection; an error reply to one of them closes it. */
   readonly handshake: readonly Buffer[];
   /** A request that follows it, whose reply does not matter: not every user may name a connection. */
@@ -64,6 +68,12 @@ export interface LaneOptions {
 
 export type LaneState = 'idle' | 'connecting' | 'up' | 'closed';
 
+/**
+ * How far a try to connect has come: not to the server, to its port, to an error reply by which it refuses this
+ * connection, or to the end of the time for it.
+ */
+type Progress = 'none' | 'reached' | 'refused' | 'late';
+
 export class Lane implements Carrier, Flushable {
   readonly options: LaneOptions;
   state: LaneState = 'idle';
@@ -87,19 +97,23 @@ export class Lane implements Carrier, Flushable {
   /** The large reply that is passed on as it comes, in place of the first call. */
   #passing: { readonly reply: LargeReply; readonly tail: ReplyTail } | null = null;
   #outgoing = new Outgoing();
+  #progress: Progress = 'none';
+  /** `clock.ms` until which calls fail, as the server would not have this connection though it can be reached. */
   #refuseUntil = 0;
-  #backoff = BACKOFF_FIRST;
+  readonly #backoff = new Backoff();
   #lastError = '';
   #drainWaiters: (() => void)[] = [];
 
   // Options come in many shapes, and these are asked for with every reply.
   readonly #counters: Counters;
+  readonly #circuit: Circuit;
   readonly #once: boolean;
   readonly #unasked: LaneOptions['unasked'];
 
   constructor(options: LaneOptions) {
     this.options = options;
     this.#counters = options.counters;
+    this.#circuit = options.circuit;
     this.#once = options.once === true;
     this.#unasked = options.unasked;
   }
@@ -135,9 +149,11 @@ export class Lane implements Carrier, Flushable {
     );
   }
 
-  /** Whether it has no connection, and the last try to make one failed a moment ago. */
+  /** Whether it has no connection, and none is tried for now. */
   get down(): boolean {
-    return this.state === 'idle' && clock.ms < this.#refuseUntil;
+    return (
+      (this.#circuit.open && this.state !== 'up') || (this.state === 'idle' && clock.ms < this.#refuseUntil)
+    );
   }
 
   /** Whether its oldest call has waited longer than others should have to wait behind it, or is known to. */
@@ -182,13 +198,22 @@ export class Lane implements Carrier, Flushable {
   connect(): void {
     if (this.state !== 'idle') return;
     this.state = 'connecting';
+    this.#progress = 'none';
+    if (this.#circuit.open) {
+      // Not at once: the caller has not finished with what it does here.
+      queueMicrotask(() => this.#notConnected());
+      return;
+    }
     this.options.counters[C.upstreamConnects]++;
     const socket = connectSocket(this.options, (size) => this.#read(size));
     this.#socket = socket;
-    const timer = setTimeout(
-      () => socket.destroy(new Error(`no answer within ${this.options.connectTimeout} ms`)),
-      this.options.connectTimeout,
-    );
+    const timer = setTimeout(() => {
+      this.#progress = 'late';
+      socket.destroy(new Error(`no answer within ${this.options.connectTimeout} ms`));
+    }, this.options.connectTimeout);
+    socket.on('connect', () => {
+      this.#progress = 'reached';
+    });
     const connected = this.options.tls === null ? 'connect' : 'secureConnect';
     socket.on(connected, () => this.#shakeHands(timer));
     socket.on('error', (error) => {
@@ -267,6 +292,7 @@ export class Lane implements Carrier, Flushable {
       replied: (_: Call, buf: Buffer, start: number, end: number) => {
         if (buf[start] === TYPE.error) {
           this.#lastError = buf.toString('latin1', start + 1, end - 2);
+          this.#progress = 'refused';
           this.#socket?.destroy();
           return;
         }
@@ -288,7 +314,8 @@ export class Lane implements Carrier, Flushable {
   #up(timer: NodeJS.Timeout, replies: Buffer[]): void {
     clearTimeout(timer);
     this.state = 'up';
-    this.#backoff = BACKOFF_FIRST;
+    this.#backoff.reset();
+    this.#circuit.made();
     this.#lastError = '';
     // First, so that what it sends comes before any waiting call.
     this.options.opened?.(replies);
@@ -306,7 +333,7 @@ export class Lane implements Carrier, Flushable {
   }
 
   #read(size: number): void {
-    clock.tick();
+    this.#circuit.heardAt = clock.tick();
     const input = this.#input;
     if (!input.take(size)) return;
     const { buf } = input;
@@ -411,21 +438,40 @@ export class Lane implements Carrier, Flushable {
   }
 
   #broken(reason: string): void {
+    clock.tick();
     const wasUp = this.state === 'up';
+    const meant = this.state === 'closed';
     this.#socket = null;
     this.#input.release();
     this.#frame.reset();
     this.#passing = null;
     this.#outgoing.clear();
-    if (this.state !== 'closed') this.state = this.#once ? 'closed' : 'idle';
-    if (!wasUp && this.state === 'idle') {
-      this.#refuseUntil = clock.tick() + this.#backoff * (0.5 + Math.random() / 2);
-      this.#backoff = Math.min(this.#backoff * 2, BACKOFF_LAST);
-    }
+    if (!meant) this.state = this.#once ? 'closed' : 'idle';
+    if (!meant && !wasUp) this.#unmade(reason);
     this.#settle(reason, wasUp);
     this.options.lost?.(reason);
     this.#drained();
     this.options.chunkDone();
+  }
+
+  /** Nobody connects to the node for now. */
+  #notConnected(): void {
+    // It may have been closed in the meantime.
+    if (this.state !== 'connecting' || this.#socket !== null) return;
+    this.options.counters[C.failedFast] += this.#waiting.length;
+    this.#broken(this.#circuit.reason);
+  }
+
+  /** A connection could not be made: whose fault is it? */
+  #unmade(reason: string): void {
+    if (this.#circuit.open) return;
+    if (this.#progress === 'none' || this.#progress === 'late') {
+      this.#circuit.unmade(reason);
+      return;
+    }
+    this.#refuseUntil = clock.ms + this.#backoff.next();
+    // What broke without a word may have been broken by anybody.
+    if (this.#progress === 'reached') this.#circuit.suspect();
   }
 
   /** What may be sent again waits for a new connection; the rest fails. */
@@ -441,8 +487,9 @@ export class Lane implements Carrier, Flushable {
       const sent = call.writeNumber < writes;
       call.nextInLane = null;
       call.lane = null;
-      const again = this.state !== 'closed' && (!sent || (this.options.repeatReads && mayRepeat(call)));
-      if (again && wasUp && call.chunk !== null) {
+      const again =
+        this.state !== 'closed' && wasUp && call.chunk !== null && (!sent || this.#mayRepeat(call));
+      if (again) {
         if (sent) {
           call.repeats++;
           this.options.counters[C.retried]++;
@@ -471,13 +518,17 @@ export class Lane implements Carrier, Flushable {
     this.options.chunkDone();
   }
 
+  #mayRepeat(call: Call): boolean {
+    const { repeatReads, retries, counters } = this.options;
+    if (!repeatReads || !call.mayRepeat || call.repeats >= READ_REPEATS) return false;
+    if (retries.take()) return true;
+    counters[C.retriesRefused]++;
+    return false;
+  }
+
   #drained(): void {
     const waiters = this.#drainWaiters;
     this.#drainWaiters = [];
     for (const resume of waiters) resume();
   }
-}
-
-function mayRepeat(call: Call): boolean {
-  return call.mayRepeat && call.repeats < READ_REPEATS;
 }

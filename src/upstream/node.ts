@@ -3,8 +3,11 @@
 import type { Counters } from '../counters.ts';
 import { type Argument, encodeRequest } from '../resp3/encode.ts';
 import type { ServerTls } from '../resp3/socket.ts';
+import { askAlive } from './ask-alive.ts';
+import { Circuit } from './circuit.ts';
 import { Lane, type LaneOptions } from './lane.ts';
 import { PinPool } from './pin.ts';
+import { RetryBudget } from './retry-budget.ts';
 import { databaseOf, type Identity, identityOf, isOwn, protocolOf, spaceOf } from './space.ts';
 import { Tracker, type TrackerOptions } from './tracking.ts';
 
@@ -24,6 +27,8 @@ export interface LinkOptions {
   readonly connectTimeout: number;
   /** Connections per node, protocol and database. */
   readonly lanes: number;
+  /** Reads that may be sent again after their connection broke, per second and node. */
+  readonly retryBudget: number;
   readonly counters: Counters;
   readonly chunkDone: () => void;
   /** A connection to that node broke, or could not be made. */
@@ -35,6 +40,8 @@ export class UpstreamNode {
   readonly port: number;
   readonly address: string;
   tracker: Tracker | null = null;
+  readonly circuit: Circuit;
+  readonly retries: RetryBudget;
   /** Connections that belong to one client for a while. */
   readonly pins: PinPool;
   readonly #link: LinkOptions;
@@ -45,11 +52,22 @@ export class UpstreamNode {
   /** By space: lanes for those who need not wait behind a call that takes long. */
   readonly #detours = new Map<number, Lane[]>();
 
-  constructor(host: string, port: number, link: LinkOptions) {
+  /** `wanted`: whether it has slots, or is the one server. */
+  constructor(host: string, port: number, link: LinkOptions, wanted: (node: UpstreamNode) => boolean) {
     this.host = host;
     this.port = port;
     this.address = `${host}:${port}`;
     this.#link = link;
+    const { tls, connectTimeout, counters, retryBudget } = link;
+    this.retries = new RetryBudget(retryBudget);
+    this.circuit = new Circuit({
+      ask: (told) => askAlive({ host, port, tls, connectTimeout }, told),
+      counters,
+      wanted: () => wanted(this),
+      opened: (reason) => this.#circuitOpened(reason),
+      closed: () => this.#circuitClosed(),
+      silent: (reason) => this.#breakUp(reason),
+    });
     this.pins = new PinPool(this, (space) => this.#laneOptions(space));
   }
 
@@ -106,7 +124,7 @@ export class UpstreamNode {
           ...extra,
           lost: (reason) => {
             extra.lost?.(reason);
-            this.#link.lost(this);
+            this.#lost();
           },
           repeatReads: false,
         }),
@@ -136,8 +154,31 @@ export class UpstreamNode {
   }
 
   close(reason?: string): void {
+    this.circuit.close();
     this.tracker?.close();
     for (const lane of this.#allLanes()) lane.close(reason);
+  }
+
+  /** While the circuit is open, nothing is lost that is not known to be. */
+  #lost(): void {
+    if (!this.circuit.open) this.#link.lost(this);
+  }
+
+  #circuitOpened(reason: string): void {
+    // What waits for a connection need not wait until its time is over.
+    for (const lane of this.#allLanes()) if (lane.state === 'connecting') lane.breakUp(reason);
+    this.#link.lost(this);
+  }
+
+  #circuitClosed(): void {
+    this.tracker?.retry();
+    const own = [...this.#detours].flatMap(([space, lanes]) => (isOwn(space) ? lanes : []));
+    for (const lane of [...this.#lanes.flatMap((lanes) => lanes ?? []), ...own]) lane.connect();
+  }
+
+  #breakUp(reason: string): void {
+    this.tracker?.breakUp(reason);
+    for (const lane of this.#allLanes()) lane.breakUp(reason);
   }
 
   #sharedLanes(): Lane[] {
@@ -175,13 +216,15 @@ export class UpstreamNode {
       port,
       tls,
       connectTimeout,
+      circuit: this.circuit,
+      retries: this.retries,
       counters,
       chunkDone,
       introduction: NAME,
       handshake: [...opening(space, this.#link), ...more],
       repeatReads: true,
       forClients: !isOwn(space),
-      lost: () => this.#link.lost(this),
+      lost: () => this.#lost(),
     };
   }
 }

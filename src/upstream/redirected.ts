@@ -3,6 +3,7 @@
 
 import { clock } from '../clock.ts';
 import { encodeRequest } from '../resp3/encode.ts';
+import { Backoff, jittered } from './backoff.ts';
 import type { Lane, LaneOptions } from './lane.ts';
 
 /**
@@ -37,8 +38,7 @@ export interface RedirectedOptions {
   readonly lost: () => void;
 }
 
-/** Until a lost connection is opened again, and until a server that refused is asked again, in milliseconds. */
-const LOST_RETRY = 1000;
+/** Until a server that refused is asked again, in milliseconds. */
 const REFUSED_RETRY = 30_000;
 
 export class Redirected {
@@ -46,6 +46,7 @@ export class Redirected {
   readonly lane: Lane;
   #up = false;
   #retryAt = Number.NEGATIVE_INFINITY;
+  readonly #backoff = new Backoff();
 
   constructor({ space, makeLane, target, proof, lost }: RedirectedOptions) {
     this.lane = makeLane(
@@ -53,11 +54,12 @@ export class Redirected {
       {
         opened: () => {
           this.#up = true;
+          this.#backoff.reset();
           this.proof = { until: proof().until };
         },
         lost: (reason) => {
           this.#up = false;
-          this.#retryAt = clock.tick() + (isRefusal(reason) ? REFUSED_RETRY : LOST_RETRY);
+          this.#retryAt = clock.tick() + (isRefusal(reason) ? jittered(REFUSED_RETRY) : this.#backoff.next());
           lost();
         },
       },

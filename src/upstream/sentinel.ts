@@ -3,6 +3,7 @@
 
 import type { Redis } from 'ioredis';
 import { reasonOf } from '../resp3/socket.ts';
+import { jittered } from './backoff.ts';
 import { type Address, type ControlLink, connectControl } from './control.ts';
 
 /** What a sentinel knows of the master. */
@@ -30,7 +31,7 @@ export class Sentinel {
     this.#master = master;
     this.#link = link;
     this.#listening = connectControl(address, link, {
-      retryStrategy: () => LISTEN_AGAIN,
+      retryStrategy: () => jittered(LISTEN_AGAIN),
       autoResubscribe: false,
     });
     this.#listening.on('error', () => {});

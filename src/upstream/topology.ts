@@ -58,7 +58,7 @@ export class Topology {
   at(host: string, port: number): UpstreamNode {
     const known = this.#met.find((node) => node.host === host && node.port === port);
     if (known !== undefined) return known;
-    const node = new UpstreamNode(host, port, this.#link);
+    const node = new UpstreamNode(host, port, this.#link, (own) => this.nodes.includes(own));
     this.#met.push(node);
     return node;
   }

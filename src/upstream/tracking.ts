@@ -11,6 +11,7 @@ import { clock } from '../clock.ts';
 import { C, type Counters } from '../counters.ts';
 import { encodeRequest } from '../resp3/encode.ts';
 import { TYPE } from '../resp3/reply-frame.ts';
+import { Backoff, jittered } from './backoff.ts';
 import { Call } from './call.ts';
 import type { Lane } from './lane.ts';
 import { releaseBytes } from './outgoing.ts';
@@ -42,9 +43,6 @@ export type TrackingState = 'connecting' | 'on' | 'refused' | 'closed';
 
 /** A tracked connection that leaves the probe unanswered for so many times `maxStaleness` is given up. */
 const SILENCE = 4;
-/** Until lost connections are opened again, in milliseconds; doubles up to the last. */
-const RETRY_FIRST = 50;
-const RETRY_LAST = 1000;
 /** Until a server that refused is asked again: somebody may have changed its ACL. */
 const REFUSED_RETRY = 30_000;
 const COMMAND_STATS = encodeRequest(['INFO', 'commandstats']);
@@ -66,7 +64,7 @@ export class Tracker {
   #timer: NodeJS.Timeout | undefined;
   /** `clock.ms` of the probe that has no answer yet, or null. */
   #probeSentAt: number | null = null;
-  #retryAfter = RETRY_FIRST;
+  readonly #backoff = new Backoff();
   /** How often the server has swapped databases, in its own digits; null before it has said so. */
   #swaps: string | null = null;
 
@@ -118,6 +116,24 @@ export class Tracker {
     this.#options.voided(why);
   }
 
+  /** The node is back: opens the connections at once, if they are to be opened at all. */
+  retry(): void {
+    if (this.state !== 'connecting' || this.#pushes !== null) return;
+    clearTimeout(this.#timer);
+    this.#open();
+  }
+
+  /** Breaks the connections as if the server had. */
+  breakUp(reason: string): void {
+    this.#pushes?.breakUp(reason);
+  }
+
+  /** Whether the server owes an answer on any of them. */
+  get waiting(): boolean {
+    const redirected = Array.from(this.#redirected.values(), ({ lane }) => lane);
+    return [this.#pushes, ...redirected].some((lane) => lane !== null && lane.pending > 0);
+  }
+
   close(): void {
     this.state = 'closed';
     clearTimeout(this.#timer);
@@ -137,7 +153,7 @@ export class Tracker {
         opened: (replies) => {
           this.#clientId = String(replies.at(-2)).slice(1, -2);
           this.state = 'on';
-          this.#retryAfter = RETRY_FIRST;
+          this.#backoff.reset();
           this.#probe(lane);
         },
         lost: (reason) => this.#lost(lane, reason),
@@ -173,8 +189,8 @@ export class Tracker {
     this.state = refused ? 'refused' : 'connecting';
     if (refused) this.#options.refused(reason);
     clearTimeout(this.#timer);
-    this.#retryAfter = Math.min(this.#retryAfter * 2, RETRY_LAST);
-    this.#timer = setTimeout(() => this.#open(), refused ? REFUSED_RETRY : this.#retryAfter).unref();
+    const wait = refused ? jittered(REFUSED_RETRY) : this.#backoff.next();
+    this.#timer = setTimeout(() => this.#open(), wait).unref();
   }
 
   #end(): void {
