@@ -124,7 +124,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
           switched: ({ host, port }) => log.info({ host, port }, 'the sentinels name a new master'),
         });
   onClose(() => discovery.close());
-  const nodeWatch = watchNodes(topology, discovery);
+  const nodeWatch = watchNodes(topology, discovery, config.nodes.replyTimeout);
   onClose(() => nodeWatch.close());
 
   const versions = new Versions(memory.workers, worker, memory.versions);

@@ -4,7 +4,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type RunningProxy, startProxy } from './support/heatsink.ts';
-import { type RedisProcess, startRedis, waitFor } from './support/redis.ts';
+import { type Cluster, type RedisProcess, startCluster, startRedis, waitFor } from './support/redis.ts';
 import { type Relay, startRelay } from './support/relay.ts';
 import { Wire } from './support/wire.ts';
 
@@ -38,6 +38,13 @@ function wireTo({ port }: { port: number }, patience?: number): Wire {
   return wire;
 }
 
+/** Waits until one client waits for a list there. */
+async function blockedAt(server: RedisProcess): Promise<void> {
+  await waitFor(async () => String(await server.call('INFO', 'clients')).includes('blocked_clients:1'));
+}
+
+const LOST =
+  /^-ERR heatsink: the connection to \S+ \(.+\) broke before the reply; the command may have been executed$/;
 const UNREACHED = /^-ERR heatsink: cannot reach \S+ \(.+\); the command was not sent$/;
 
 describe('a node that was killed', () => {
@@ -106,6 +113,99 @@ describe('a port that accepts connections and never answers', () => {
     relay.mute = false;
     await waitFor(async () => (await clients[0].say('SET', 'k', 'v')) === '+OK');
     expect(await clients[1].say('GET', 'k')).toBe('$1\r\nv');
+  });
+});
+
+describe('a node that is silent', () => {
+  const QUICK = { 'reply-timeout': '300', 'connect-timeout': '300' };
+
+  it('keeps no pile of clients waiting, is out of reach for those that come, and is found again', async () => {
+    const upstream = await redis();
+    const proxy = await proxyFor(upstream.url, QUICK);
+    const clients = Array.from({ length: 1000 }, () => wireTo(proxy));
+    await Promise.all(clients.map((client) => client.say('PING')));
+    const waiter = wireTo(proxy);
+    waiter.sendAll([['BLPOP', 'list', '0']]);
+    await blockedAt(upstream);
+    upstream.kill('SIGSTOP');
+    const replies = await Promise.all(
+      clients.map((client, i) => (i % 2 ? client.say('GET', `k${i}`) : client.say('INCR', 'n'))),
+    );
+    replies.forEach((reply, i) => {
+      expect(reply).toMatch(i % 2 ? UNREACHED : LOST);
+    });
+    expect((await waiter.replies(1)).toString()).toMatch(/^-ERR heatsink: the connection to .+ broke/);
+    for (const client of clients.slice(0, 100)) expect(await client.say('SET', 'k', 'v')).toMatch(UNREACHED);
+    expect((await proxy.metrics()).sum('heatsink_upstream_circuit_open')).toBe(1);
+    expect((await proxy.metrics()).sum('heatsink_upstream_fast_failures_total')).toBeGreaterThanOrEqual(100);
+    upstream.kill('SIGCONT');
+    await waitFor(async () => (await clients[0].say('SET', 'k', 'v')) === '+OK');
+    for (const client of clients.slice(0, 100)) expect(await client.say('GET', 'k')).toBe('$1\r\nv');
+  });
+
+  it('is told from one that runs a long script, whose clients all get their replies', async () => {
+    const upstream = await redis(undefined, ['--busy-reply-threshold', '100']);
+    const proxy = await proxyFor(upstream.url, QUICK);
+    const [script, other, waiter] = [wireTo(proxy), wireTo(proxy), wireTo(proxy)];
+    await Promise.all([script.say('PING'), other.say('PING')]);
+    waiter.sendAll([['BLPOP', 'list', '0']]);
+    await blockedAt(upstream);
+    const long = `local t = redis.call('TIME') local till = t[1] + t[2] / 1e6 + 3
+      repeat t = redis.call('TIME') until t[1] + t[2] / 1e6 > till return 'done'`;
+    script.sendAll([['EVAL', long, '0']]);
+    await waitFor(async () => (await other.say('GET', 'k')).startsWith('-BUSY'));
+    expect((await script.replies(1)).toString()).toBe('$4\r\ndone\r\n');
+    expect(await other.say('LPUSH', 'list', 'x')).toBe(':1');
+    expect((await waiter.replies(1)).toString()).toContain('list');
+    expect((await proxy.metrics()).sum('heatsink_upstream_circuit_opened_total')).toBe(0);
+  });
+
+  it('costs those nothing that wait on purpose while it is alive', async () => {
+    const upstream = await redis();
+    const proxy = await proxyFor(upstream.url, { ...QUICK, tier: 'off' });
+    const [waiter, other] = [wireTo(proxy), wireTo(proxy)];
+    waiter.sendAll([['BLPOP', 'list', '0']]);
+    await waitFor(
+      async () => (await proxy.metrics()).sum('heatsink_upstream_requests_total', { purpose: 'probe' }) > 0,
+    );
+    await sleep(500);
+    expect(await other.say('LPUSH', 'list', 'x')).toBe(':1');
+    expect((await waiter.replies(1)).toString()).toBe('*2\r\n$4\r\nlist\r\n$1\r\nx\r\n');
+  });
+
+  it('holds up nobody who asks the other nodes of its cluster', async () => {
+    const cluster: Cluster = await startCluster();
+    open.push(() => cluster.stop());
+    const proxy = await proxyFor(cluster.url, QUICK);
+    const keys = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'];
+    const dead = await cluster.slotOwner('a');
+    const owners = await Promise.all(keys.map((key) => cluster.slotOwner(key)));
+    const elsewhere = keys.filter((_, i) => owners[i] !== dead);
+    expect(elsewhere.length).toBeGreaterThan(0);
+    const [stuck, other] = [wireTo(proxy), wireTo(proxy)];
+    await Promise.all(
+      [stuck, other].map((client) => client.say('MSET', ...keys.flatMap((key) => [key, key]))),
+    );
+    dead.kill('SIGSTOP');
+    stuck.sendAll([['INCR', '{a}n']]);
+    let failed = false;
+    const reply = stuck.replies(1).finally(() => {
+      failed = true;
+    });
+    let served = 0;
+    while (!failed) {
+      for (const key of elsewhere) {
+        expect(await other.say('GET', key)).toBe(`$1\r\n${key}`);
+        served++;
+      }
+    }
+    expect(served).toBeGreaterThan(100);
+    expect((await reply).toString().trim()).toMatch(LOST);
+    // The cluster calls itself down in time: its own words are as good.
+    expect(await stuck.say('GET', 'a')).toMatch(/^-(ERR heatsink: cannot reach|CLUSTERDOWN)/);
+    expect((await proxy.admin('/readyz')).status).toBe(200);
+    dead.kill('SIGCONT');
+    await waitFor(async () => (await stuck.say('GET', 'a')) === '$1\r\na', 15_000);
   });
 });
 

@@ -49,6 +49,7 @@ describe('precedence', () => {
       client: { maxPipeline: 1024 },
       nodes: {
         connectTimeout: 2000,
+        replyTimeout: 5000,
         retryBudget: 10_000,
         topologyInterval: 10_000,
         lanes: 1,

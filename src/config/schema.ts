@@ -155,6 +155,15 @@ export const OPTIONS = {
     unit: 'ms',
     doc: 'Longest wait for a connection to an upstream node',
   },
+  'nodes.replyTimeout': {
+    group: 'Upstream nodes',
+    flag: 'reply-timeout',
+    argument: 'MS',
+    type: integer(0, 600_000),
+    default: 5000,
+    unit: 'ms',
+    doc: 'Silence of a node that owes answers, after which it is asked whether it is alive; if it says nothing on a new connection either, its requests fail. 0: never',
+  },
   'nodes.retryBudget': {
     group: 'Upstream nodes',
     flag: 'retry-budget',

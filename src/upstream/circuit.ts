@@ -39,6 +39,9 @@ export class Circuit {
   /** Whether that question, or the next one, is about a node that has been silent for too long. */
   #aboutSilence = false;
   #askAgain = false;
+  /** `clock.ms` since when the node owes answers and says nothing, as far as `watch` has seen. */
+  #silentSince = clock.ms;
+  #watchedAt = clock.ms;
   #ended = false;
 
   constructor(options: CircuitOptions) {
@@ -65,10 +68,18 @@ export class Circuit {
     if (!this.open && this.#cancel === null) this.#ask(false);
   }
 
-  /** Calls have waited for too long, and nothing came since. Asks the node from now on, whatever was asked before. */
-  suspectSilence(): void {
-    if (this.#cancel === null) this.#ask(true);
-    else if (!this.#aboutSilence) this.#askAgain = true;
+  /**
+   * To be called once in a while. Asks the node when it has said nothing for `longest` milliseconds, and up to twice the
+   * time between two calls more, although it owed answers; `owing` tells whether it does.
+   */
+  watch(longest: number, owing: () => boolean): void {
+    const now = clock.tick();
+    const since = this.#watchedAt;
+    this.#watchedAt = now;
+    if (this.heardAt > since) this.#silentSince = this.heardAt;
+    else if (!owing()) this.#silentSince = now;
+    // It may have owed nothing yet for most of the time between two calls.
+    else if (since - this.#silentSince > longest) this.#askAboutSilence();
   }
 
   /** The node is not used any more. */
@@ -78,6 +89,12 @@ export class Circuit {
     clearTimeout(this.#timer);
     this.#cancel?.();
     this.#cancel = null;
+  }
+
+  /** From now on, whatever was asked before. */
+  #askAboutSilence(): void {
+    if (this.#cancel === null) this.#ask(true);
+    else if (!this.#aboutSilence) this.#askAgain = true;
   }
 
   #later(): void {

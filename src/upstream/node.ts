@@ -100,6 +100,14 @@ export class UpstreamNode {
     return this.#sharedLanes().filter((lane) => lane.pending > 0 || lane.state === 'connecting');
   }
 
+  /** Finds out whether it is still there when it owes answers and has been silent for that many milliseconds. */
+  watch(longest: number): void {
+    this.circuit.watch(
+      longest,
+      () => this.tracker?.waiting === true || this.#allLanes().some((lane) => lane.pending > 0),
+    );
+  }
+
   /** Requests that were sent, or wait to be, and have no reply yet. */
   get pending(): number {
     let sum = 0;

@@ -54,6 +54,11 @@ export class Topology {
     return [...nodes.slice(first), ...nodes].find((node) => node.connected) ?? nodes[first];
   }
 
+  /** Every node that may have connections. */
+  get known(): readonly UpstreamNode[] {
+    return this.#met;
+  }
+
   /** The node of that address, met now if it is new. */
   at(host: string, port: number): UpstreamNode {
     const known = this.#met.find((node) => node.host === host && node.port === port);

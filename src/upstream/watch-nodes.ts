@@ -1,5 +1,5 @@
 // When the topology must be read although nobody said MOVED: a broken connection may mean that another node takes
-// over, and of a row of changes the last ones may be seen by nobody.
+// over, and of a row of changes the last ones may be seen by nobody. And when a node that says nothing must be asked.
 
 import type { Discovery } from './discover.ts';
 import type { UpstreamNode } from './node.ts';
@@ -14,8 +14,11 @@ export interface NodeWatch {
   close(): void;
 }
 
-/** Has the topology read while a node is missing, until it is back or replaced, and until nothing changes any more. */
-export function watchNodes(topology: Topology, discovery: Discovery): NodeWatch {
+/**
+ * Has the topology read while a node is missing, until it is back or replaced, and until nothing changes any more. A
+ * node that owes answers is asked whether it is alive after `replyTimeout` milliseconds of silence; 0 for never.
+ */
+export function watchNodes(topology: Topology, discovery: Discovery, replyTimeout: number): NodeWatch {
   const missing = new Set<UpstreamNode>();
   const isMissing = (node: UpstreamNode) => topology.nodes.includes(node) && !node.connected;
   let { generation } = topology;
@@ -23,6 +26,7 @@ export function watchNodes(topology: Topology, discovery: Discovery): NodeWatch 
     for (const node of missing) if (!isMissing(node)) missing.delete(node);
     if (missing.size > 0 || topology.generation !== generation) discovery.refreshSoon();
     generation = topology.generation;
+    if (replyTimeout > 0) for (const node of topology.known) node.watch(replyTimeout);
   }, INTERVAL).unref();
   let closed = false;
   return {
