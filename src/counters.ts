@@ -25,6 +25,7 @@ export const COUNTERS = {
   hit: row('requests', requests, { outcome: 'tier_hit' }),
   coalesced: row('requests', requests, { outcome: 'coalesced' }),
   forwarded: row('requests', requests, { outcome: 'forwarded' }),
+  staleServed: row('requests', requests, { outcome: 'stale_on_error' }),
   local: row('requests', requests, { outcome: 'local' }),
   refused: row('requests', requests, { outcome: 'refused' }),
   failed: row('requests', requests, { outcome: 'error' }),

@@ -35,6 +35,7 @@ import { ExecCall } from './proxy/exec.ts';
 import { Facade } from './proxy/facade.ts';
 import { Fills } from './proxy/fills.ts';
 import { Invalidation } from './proxy/invalidation.ts';
+import { LastValues } from './proxy/last-values.ts';
 import { listen } from './proxy/listener.ts';
 import { NoTouch } from './proxy/no-touch.ts';
 import { OwnConnection } from './proxy/own-connection.ts';
@@ -132,7 +133,8 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   // Equal shares: clients, and with them the hot keys, are spread evenly over the workers.
   const share = (maxBytes: number) => Math.floor(maxBytes / memory.workers);
   const tier = new Tier({ ...config.tier, maxBytes: share(config.tier.maxBytes), versions, counters });
-  const invalidation = new Invalidation(tier, versions, counters);
+  const invalidation = new Invalidation(tier, versions, counters, limits);
+  onClose(() => invalidation.close());
   const { cooling, cooled } = invalidation;
   const detector = new Detector({ ...config.hot, cooling, cooled }, memory.heat, worker);
   const rules = new Rules(config.rules, config.consistency);
@@ -185,7 +187,8 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       'a reply that was kept outlived the promise on stale reads: it is dropped; please report this',
     );
   const witness = new Witness(versions, memory.witness);
-  const fills = new Fills({ tier, versions, witness, topology, counters, limits });
+  const lastValues = new LastValues({ tier, versions, counters, limits });
+  const fills = new Fills({ tier, versions, witness, topology, counters, limits, lastValues });
   const downloads = new Downloads({ topology, flights, fills, tier, versions, detector, writes, counters });
   const answers = new Answers({
     tier,
@@ -197,6 +200,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     writes,
     witness,
     downloads,
+    lastValues,
     counters,
   });
   const tierOn = config.tier.enabled;

@@ -72,6 +72,7 @@ describe('precedence', () => {
         maxStaleness: 1000,
         untrackedTtl: 1000,
         verifyShare: 0.0001,
+        staleOnError: 0,
       },
       log: { level: 'info', pretty: 'auto' },
     });

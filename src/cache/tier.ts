@@ -28,6 +28,7 @@ type EntryData = Pick<
   | 'version'
   | 'epoch'
   | 'deadline'
+  | 'expiresAt'
   | 'proof'
   | 'heat'
 >;
@@ -45,6 +46,8 @@ export class Entry {
   readonly epoch: number;
   /** On `clock.ms`. */
   readonly deadline: number;
+  /** When the key itself expires, on `clock.ms`; Infinity for one that does not. */
+  readonly expiresAt: number;
   readonly proof: Proof;
   readonly heat: HitCount;
   readonly bytes: number;
@@ -65,6 +68,7 @@ export class Entry {
     this.version = of.version;
     this.epoch = of.epoch;
     this.deadline = of.deadline;
+    this.expiresAt = of.expiresAt;
     this.proof = of.proof;
     this.heat = of.heat;
     this.bytes = of.request.length + of.reply.length + OVERHEAD;
@@ -141,6 +145,20 @@ export class Tier {
   limit(maxBytes: number): void {
     this.options.maxBytes = maxBytes;
     while (this.bytes > maxBytes) this.#evict();
+  }
+
+  /** Drops the entries of a key that are not valid any more; returns how many. */
+  dropInvalid(keyHash: number, now: number): number {
+    let dropped = 0;
+    for (let entry = this.#byKey.get(keyHash) ?? null; entry !== null; ) {
+      const next: Entry | null = entry.sameKey;
+      if (!this.valid(entry, now)) {
+        this.drop(entry);
+        dropped++;
+      }
+      entry = next;
+    }
+    return dropped;
   }
 
   /** Drops all entries of a key. Their version is what keeps them from being served; this frees the memory. */

@@ -58,6 +58,9 @@ export function appliersFor(tuned: Tuned): Appliers {
     'tier.verifyShare'(value) {
       limits.verifyShare = value;
     },
+    'tier.staleOnError'(value) {
+      limits.staleOnError = value;
+    },
     'log.level'(value) {
       log.level = value;
     },

@@ -444,6 +444,16 @@ export const OPTIONS = {
     doc: 'Share of the hits that are compared with the server, to watch the promise on stale reads; 0: none',
     live: true,
   },
+  'tier.staleOnError': {
+    group: 'Local tier',
+    flag: 'tier-stale-on-error',
+    argument: 'MS',
+    type: integer(0, DAY_MS),
+    default: 0,
+    unit: 'ms',
+    doc: 'How long past its proof the last reply that was kept is served while its node is out of reach; 0: such reads fail',
+    live: true,
+  },
   'log.level': {
     group: 'Logging',
     flag: 'log-level',

@@ -15,6 +15,7 @@ import type { Call, CallOwner, Carrier, LATER, LargeReply } from '../upstream/ca
 import type { UpstreamNode } from '../upstream/node.ts';
 import { REPLACED, type Topology } from '../upstream/topology.ts';
 import type { Fills } from './fills.ts';
+import type { LastValues } from './last-values.ts';
 import { type Redirects, UNSERVED } from './redirects.ts';
 import { NO_WRITE, type Request, recycle, share } from './request.ts';
 import type { Writes } from './writes.ts';
@@ -34,6 +35,7 @@ export interface AnswersOptions {
   readonly downloads: {
     take(request: Request, lane: Carrier, size: number): LargeReply | typeof LATER | null;
   };
+  readonly lastValues: LastValues;
   readonly counters: Counters;
 }
 
@@ -58,6 +60,8 @@ export class Answers implements CallOwner {
       }
       request.fill = fill;
       counters[C.failed]++;
+    } else if (request.mayFill && request.fill === null && this.#on.lastValues.on) {
+      this.#on.lastValues.superseded(request.keyHash);
     }
     this.settle(request, buf, start, end);
   }
@@ -66,10 +70,16 @@ export class Answers implements CallOwner {
     const request = call as Request;
     const elsewhere = reason.endsWith(`(${REPLACED})`) && (!sent || request.mayRepeat);
     const node = request.fill !== null || elsewhere ? this.#ownerOf(request) : null;
-    if (node !== null) {
-      // That a tracked connection broke is no reason to fail a read either.
-      request.fill = null;
+    // Whatever it is answered with now is not the reply to the fill.
+    request.fill = null;
+    // That a tracked connection broke is no reason to fail a read either.
+    if (node !== null && (!sent || this.#mayRetry(node))) {
       laneOf(request, node).resend(request);
+      return;
+    }
+    const last = reason.startsWith('-') ? null : this.#on.lastValues.take(request);
+    if (last !== null) {
+      this.settle(request, last, 0, last.length);
       return;
     }
     this.#on.counters[C.failed]++;
@@ -79,6 +89,12 @@ export class Answers implements CallOwner {
 
   large(call: Call, lane: Carrier, size: number): LargeReply | typeof LATER | null {
     return this.#on.downloads.take(call as Request, lane, size);
+  }
+
+  #mayRetry(node: UpstreamNode): boolean {
+    const may = node.retries.take();
+    this.#on.counters[may ? C.retried : C.retriesRefused]++;
+    return may;
   }
 
   /** Gives out the final reply. The request, and all that joined it, must not be used any more. */

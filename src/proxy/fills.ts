@@ -16,16 +16,22 @@ import { Call } from '../upstream/call.ts';
 import type { Lane } from '../upstream/lane.ts';
 import type { UpstreamNode } from '../upstream/node.ts';
 import { releaseBytes } from '../upstream/outgoing.ts';
+import { proofUntil } from '../upstream/redirected.ts';
 import { isOwn } from '../upstream/space.ts';
 import type { Topology } from '../upstream/topology.ts';
 import type { Proof } from '../upstream/tracking.ts';
+import type { LastValues } from './last-values.ts';
 import type { Fill, Request } from './request.ts';
 
-/** `tier.ttl`, `tier.maxStaleness` and `tier.untrackedTtl`, in milliseconds; they may change at any time. */
+/**
+ * `tier.ttl`, `tier.maxStaleness`, `tier.untrackedTtl` and `tier.staleOnError`, in milliseconds; they may change at any
+ * time.
+ */
 export interface FillLimits {
   ttl: number;
   maxStaleness: number;
   untrackedTtl: number;
+  staleOnError: number;
 }
 
 export interface FillOptions {
@@ -35,13 +41,14 @@ export interface FillOptions {
   readonly topology: Topology;
   readonly counters: Counters;
   readonly limits: FillLimits;
+  readonly lastValues: LastValues;
 }
 
 const MISSING = -2;
 /** For how long a key is not filled after a reply that was too large, in milliseconds. */
 const UNFIT_FOR = 1000;
 /** Entries that only time ends. */
-const NO_PROOF_NEEDED: Proof = { until: Number.POSITIVE_INFINITY };
+const NO_PROOF_NEEDED: Proof = proofUntil(Number.POSITIVE_INFINITY);
 
 export class Fills {
   readonly #options: FillOptions;
@@ -58,7 +65,8 @@ export class Fills {
 
   /** Makes the read `buf[start, end)`, about to be sent on that lane, a fill, and sends its PTTL ahead. */
   begin(request: Request, heat: Heat, node: UpstreamNode | null, lane: Lane, key: Buffer): void {
-    const { versions, topology, limits, counters } = this.#options;
+    const { versions, topology, limits, counters, lastValues } = this.#options;
+    if (lastValues.on) lastValues.superseded(request.keyHash);
     const fill: Fill = {
       heat,
       node,
@@ -118,6 +126,7 @@ export class Fills {
         version,
         epoch,
         deadline,
+        expiresAt: fill.pttl >= 0 ? fill.sentAt + fill.pttl : Number.POSITIVE_INFINITY,
         proof,
         heat,
       });

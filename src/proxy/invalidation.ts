@@ -3,6 +3,7 @@
 
 import type { Tier } from '../cache/tier.ts';
 import type { Versions } from '../cache/versions.ts';
+import { clock } from '../clock.ts';
 import { C, type Counters } from '../counters.ts';
 import { hashBytes, viewOf } from '../resp3/hash.ts';
 import { slotOf } from '../upstream/slot.ts';
@@ -11,11 +12,15 @@ export class Invalidation {
   readonly #tier: Tier;
   readonly #versions: Versions;
   readonly #counters: Counters;
+  readonly #limits: { readonly staleOnError: number };
+  #sweep: NodeJS.Timeout | undefined;
 
-  constructor(tier: Tier, versions: Versions, counters: Counters) {
+  /** `limits`: for how many milliseconds what was lost is kept, should its node be out of reach; may change. */
+  constructor(tier: Tier, versions: Versions, counters: Counters, limits: { readonly staleOnError: number }) {
     this.#tier = tier;
     this.#versions = versions;
     this.#counters = counters;
+    this.#limits = limits;
   }
 
   /** The server says that the key `buf[start, end)` has changed. */
@@ -29,8 +34,30 @@ export class Invalidation {
 
   /** All that was filled on proofs that have ended is void. They say so themselves; here the memory is given back. */
   voided(why: 'flush' | 'loss'): void {
+    if (why === 'loss' && this.#limits.staleOnError > 0) {
+      this.#sweep ??= setTimeout(() => this.#dropLost(), this.#limits.staleOnError).unref();
+      return;
+    }
     const dropped = this.#tier.dropWhere((entry) => entry.proof.until === Number.NEGATIVE_INFINITY);
     this.#counters[why === 'flush' ? C.invalidatedByFlush : C.invalidatedByLoss] += dropped;
+  }
+
+  close(): void {
+    clearTimeout(this.#sweep);
+  }
+
+  /** Drops what was kept after its proof has ended, once it is too old to be served. */
+  #dropLost(): void {
+    this.#sweep = undefined;
+    const oldest = clock.tick() - this.#limits.staleOnError;
+    let kept = 0;
+    this.#counters[C.invalidatedByLoss] += this.#tier.dropWhere(({ proof }) => {
+      if (proof.until !== Number.NEGATIVE_INFINITY) return false;
+      if (proof.heldUntil < oldest) return true;
+      kept++;
+      return false;
+    });
+    if (kept > 0) this.#sweep = setTimeout(() => this.#dropLost(), this.#limits.staleOnError).unref();
   }
 
   /**

@@ -35,6 +35,8 @@ export interface Asker {
   readonly waiting: object | null;
   /** Whether it has not taken much of what it was sent already. */
   readonly slow: boolean;
+  /** Its upstream connections of its own, if it has any. */
+  readonly pins: object | null;
   /** Where its commands for that node go. */
   laneTo(node: UpstreamNode): Carrier;
   /** Sends the request, which has its bytes, to that node beside the others once it is `waiting`. */

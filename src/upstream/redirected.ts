@@ -13,11 +13,25 @@ import type { Lane, LaneOptions } from './lane.ts';
 export interface Proof {
   /** On `clock.ms`; -Infinity once nobody vouches any more. */
   until: number;
+  /** On `clock.ms`: until when it held, once nobody vouches any more. */
+  heldUntil: number;
 }
 
 /** A proof that has ended. */
 export function noProof(): Proof {
-  return { until: Number.NEGATIVE_INFINITY };
+  return { until: Number.NEGATIVE_INFINITY, heldUntil: Number.NEGATIVE_INFINITY };
+}
+
+/** A proof that holds until then, on `clock.ms`, and may be prolonged. */
+export function proofUntil(until: number): Proof {
+  return { until, heldUntil: until };
+}
+
+/** Nobody vouches any more for what was filled on it. */
+export function endProof(proof: Proof): void {
+  if (proof.until === Number.NEGATIVE_INFINITY) return;
+  proof.heldUntil = Math.min(proof.until, clock.ms);
+  proof.until = Number.NEGATIVE_INFINITY;
 }
 
 /** Makes a lane to a node for that space, that says `handshake` behind what every lane says. */
@@ -55,7 +69,7 @@ export class Redirected {
         opened: () => {
           this.#up = true;
           this.#backoff.reset();
-          this.proof = { until: proof().until };
+          this.proof = proofUntil(proof().until);
         },
         lost: (reason) => {
           this.#up = false;

@@ -15,7 +15,15 @@ import { Backoff, jittered } from './backoff.ts';
 import { Call } from './call.ts';
 import type { Lane } from './lane.ts';
 import { releaseBytes } from './outgoing.ts';
-import { isRefusal, type MakeTrackedLane, noProof, type Proof, Redirected } from './redirected.ts';
+import {
+  endProof,
+  isRefusal,
+  type MakeTrackedLane,
+  noProof,
+  type Proof,
+  proofUntil,
+  Redirected,
+} from './redirected.ts';
 
 export type { Proof } from './redirected.ts';
 
@@ -98,7 +106,7 @@ export class Tracker {
     if (redirected === undefined) return;
     this.#redirected.delete(space);
     redirected.lane.close();
-    end(redirected.proof);
+    endProof(redirected.proof);
   }
 
   /** Milliseconds since the last proof was asked for, null before the first. */
@@ -110,8 +118,8 @@ export class Tracker {
   void(why: 'flush' | 'loss'): void {
     for (const holder of [this, ...this.#redirected.values()]) {
       const { proof } = holder;
-      holder.proof = { until: proof.until };
-      end(proof);
+      holder.proof = proofUntil(proof.until);
+      endProof(proof);
     }
     this.#options.voided(why);
   }
@@ -171,7 +179,7 @@ export class Tracker {
       target: this.#clientId,
       proof: () => this.proof,
       lost: () => {
-        end(redirected.proof);
+        endProof(redirected.proof);
         this.#options.voided('loss');
       },
     });
@@ -195,11 +203,11 @@ export class Tracker {
 
   #end(): void {
     this.void('loss');
-    end(this.proof);
+    endProof(this.proof);
     const redirected = [...this.#redirected.values()];
     this.#redirected.clear();
     for (const { lane, proof } of redirected) {
-      end(proof);
+      endProof(proof);
       lane.close();
     }
   }
@@ -289,8 +297,4 @@ export class Tracker {
     }
     return true;
   }
-}
-
-function end(proof: Proof): void {
-  proof.until = Number.NEGATIVE_INFINITY;
 }
