@@ -50,9 +50,9 @@ import { NO_WRITE, type Request, takeRequest, WRITES_ALL, WRITES_KEY, WRITES_KEY
 import type { Scatter, ScatteredPart } from './scatter.ts';
 import type { Servant, Session } from './session.ts';
 import type { SharedReads } from './shared-reads.ts';
-import type { Verifier } from './verify.ts';
 import type { Upload } from './upload.ts';
 import type { Uploads } from './uploads.ts';
+import type { Verifier } from './verify.ts';
 import type { Wide } from './wide.ts';
 import type { Writes } from './writes.ts';
 
