@@ -26,7 +26,7 @@ export interface CircuitOptions {
 export class Circuit {
   /** Whether it is open or half-open. */
   open = false;
-  /** Why it was opened. */
+  /** Why the node was out of reach when it was last tried. */
   reason = '';
   /** `clock.ms` when anything came from the node, over any connection; lanes write it. */
   heardAt = clock.ms;
@@ -126,8 +126,12 @@ export class Circuit {
   #unanswered(trouble: string, begunAt: number): void {
     // Somebody else had an answer in the meantime: what opens the circuit is a connection that clients need.
     const silent = this.heardAt <= begunAt;
-    if (silent && !this.open) this.unmade(trouble);
-    else if (this.open) this.#later();
+    if (this.open) {
+      this.reason = trouble;
+      this.#later();
+    } else if (silent) {
+      this.unmade(trouble);
+    }
     if (silent && this.#aboutSilence) this.#options.silent(this.reason);
     if (this.#askAgain) this.#ask(true);
   }
