@@ -9,7 +9,8 @@ import { fileURLToPath } from 'node:url';
 import { Redis } from 'ioredis';
 import { pino } from 'pino';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
-import { describeDefault, OPTION_ENTRIES } from '../src/config/schema.ts';
+import { describeDefault } from '../src/config/option.ts';
+import { OPTION_ENTRIES } from '../src/config/schema.ts';
 import { startEmbeddedRedis } from '../src/upstream/embedded.ts';
 import { answersPing, waitFor } from './support/wait.ts';
 

@@ -7,8 +7,9 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { exampleFile } from '../src/config/example-file.ts';
 import { ConfigError, loadConfig, type Sources } from '../src/config/load.ts';
+import { envName } from '../src/config/option.ts';
 import { configurationPage } from '../src/config/options-table.ts';
-import { envName, OPTION_ENTRIES, OPTIONS } from '../src/config/schema.ts';
+import { OPTION_ENTRIES, OPTIONS } from '../src/config/schema.ts';
 import { parseUpstream } from '../src/config/upstream-url.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'heatsink-config-'));

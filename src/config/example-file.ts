@@ -1,7 +1,8 @@
 // A complete YAML file with every option at its default, made from the schema.
 
 import { stringify } from 'yaml';
-import { OPTION_ENTRIES, type Option } from './schema.ts';
+import type { Option } from './option.ts';
+import { OPTION_ENTRIES } from './schema.ts';
 
 const HEAD = `# Every option of heatsink with its default. Copy what you change; what is left out keeps its default.
 # Made by \`npm run docs\` from src/config/schema.ts. Check a file with: heatsink check-config FILE

@@ -1,7 +1,8 @@
 // The flags of the command line, made from the schema.
 
 import { type Command, Option as Flag } from 'commander';
-import { describeDefault, OPTION_ENTRIES } from './schema.ts';
+import { describeDefault } from './option.ts';
+import { OPTION_ENTRIES } from './schema.ts';
 
 /** Gives the command a flag for every option that has one, under the schema's headings. */
 export function addConfigFlags(command: Command): Command {

@@ -1,7 +1,8 @@
 // A value that somebody gave for an option, with where it came from, and the check of it.
 
 import type * as z from 'zod';
-import type { Option, OptionPath } from './schema.ts';
+import type { Option } from './option.ts';
+import type { OptionPath } from './schema.ts';
 import { maskPassword } from './upstream-url.ts';
 
 export interface Given {

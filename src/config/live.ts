@@ -3,14 +3,8 @@
 
 import { check } from './given.ts';
 import { formatHostPort, type HostPort } from './host-port.ts';
-import {
-  type Config,
-  OPTION_ENTRIES,
-  OPTIONS,
-  type Option,
-  type OptionPath,
-  type OptionValue,
-} from './schema.ts';
+import type { Option } from './option.ts';
+import { type Config, OPTION_ENTRIES, OPTIONS, type OptionPath, type OptionValue } from './schema.ts';
 import { formatUpstream, type Upstream } from './upstream-url.ts';
 
 /** Options that are marked `live` in the schema. */

@@ -3,7 +3,8 @@
 
 import { check, type Given } from './given.ts';
 import { findMisfits } from './misfits.ts';
-import { type Config, envName, OPTION_ENTRIES, OPTIONS, type OptionPath } from './schema.ts';
+import { envName } from './option.ts';
+import { type Config, OPTION_ENTRIES, OPTIONS, type OptionPath } from './schema.ts';
 import { didYouMean } from './suggest.ts';
 import { type FileValues, readYamlFile } from './yaml-file.ts';
 

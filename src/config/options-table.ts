@@ -1,7 +1,8 @@
 // The options as a Markdown page, made from the schema so that it cannot fall behind it.
 
 import { GROUPS } from '../access/guarded.ts';
-import { describeDefault, envName, OPTION_ENTRIES, type Option } from './schema.ts';
+import { describeDefault, envName, type Option } from './option.ts';
+import { OPTION_ENTRIES } from './schema.ts';
 
 /** The text of docs/configuration.md. */
 export function configurationPage(): string {

@@ -3,6 +3,7 @@
 
 import type * as z from 'zod';
 import { policyMap, userList } from './access-types.ts';
+import type { Option } from './option.ts';
 import {
   address,
   addressOrNone,
@@ -21,25 +22,6 @@ import {
   upstreamUrl,
   workerCount,
 } from './types.ts';
-
-export interface Option {
-  /** Heading it stands under in help and docs. */
-  readonly group: string;
-  /** Flag without its dashes; null where only the YAML file can say it. */
-  readonly flag: string | null;
-  /** Stands for the value in help. */
-  readonly argument: string;
-  readonly type: z.ZodType;
-  /** As a person would write it in the YAML file; null for none. */
-  readonly default: string | number | null | readonly [] | Readonly<Record<string, never>>;
-  /** Unit of the value, empty where it has none. */
-  readonly unit: string;
-  readonly doc: string;
-  /** CONFIG SET can change it while heatsink runs; config/live.ts wants to know how. */
-  readonly live?: true;
-  /** CONFIG GET does not show it. */
-  readonly secret?: true;
-}
 
 const DAY_MS = 86_400_000;
 const GIB = 2 ** 30;
@@ -491,17 +473,3 @@ export type Config = {
 
 /** All options with their paths, in the order of the table. */
 export const OPTION_ENTRIES = Object.entries(OPTIONS) as readonly (readonly [OptionPath, Option])[];
-
-/** The environment variable of a flag: HEATSINK_HOT_THRESHOLD for hot-threshold. */
-export function envName(flag: string): string {
-  return `HEATSINK_${flag.toUpperCase().replaceAll('-', '_')}`;
-}
-
-/** The option's default in words, with its unit. */
-export function describeDefault(option: Option): string {
-  if (typeof option.default === 'object') return 'none';
-  // A size carries its unit in its suffix.
-  return option.unit === '' || option.unit === 'bytes'
-    ? `${option.default}`
-    : `${option.default} ${option.unit}`;
-}

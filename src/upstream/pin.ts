@@ -5,7 +5,8 @@
 import { encodeRequest } from '../resp3/encode.ts';
 import { TYPE } from '../resp3/reply-frame.ts';
 import { Call } from './call.ts';
-import { Lane, type LaneOptions } from './lane.ts';
+import { Lane } from './lane.ts';
+import type { LaneOptions } from './lane-options.ts';
 import { releaseBytes } from './outgoing.ts';
 import { sendQuietly } from './quiet.ts';
 

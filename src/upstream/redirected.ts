@@ -4,7 +4,8 @@
 import { clock } from '../clock.ts';
 import { encodeRequest } from '../resp3/encode.ts';
 import { Backoff, jittered } from './backoff.ts';
-import type { Lane, LaneOptions } from './lane.ts';
+import type { Lane } from './lane.ts';
+import type { LaneOptions } from './lane-options.ts';
 
 /**
  * What entries are served on: until when it is proven that every invalidation has arrived. Each life of a tracked

@@ -1,0 +1,40 @@
+// What a lane is told when it is made: to whom it connects and how, and who hears of what becomes of it.
+
+import type { Counters } from '../counters.ts';
+import type { ServerTls } from '../resp3/socket.ts';
+import type { Circuit } from './circuit.ts';
+import type { RetryBudget } from './retry-budget.ts';
+
+export interface LaneOptions {
+  readonly host: string;
+  readonly port: number;
+  /** Null for plain TCP. */
+  readonly tls: ServerTls | null;
+  /** Milliseconds for connect and handshake together. */
+  readonly connectTimeout: number;
+  /** Of its node: while it is open, no connection is tried. */
+  readonly circuit: Circuit;
+  /** Of its node: what may be sent again. */
+  readonly retries: RetryBudget;
+  /** Requests that open the connection; an error reply to one of them closes it. */
+  readonly handshake: readonly Buffer[];
+  /** A request that follows it, whose reply does not matter: not every user may name a connection. */
+  readonly introduction: Buffer | null;
+  readonly counters: Counters;
+  /** After all replies of one chunk were given out: time to write to clients. */
+  readonly chunkDone: () => void;
+  /**
+   * Gets each RESP3 push, and every other frame while the lane is `mixed`, valid during the call. False: it is a
+   * reply all the same. Without it pushes are dropped.
+   */
+  readonly unasked?: (buf: Buffer, start: number, end: number) => boolean;
+  /** The handshake is through; `replies` are its raw replies. */
+  readonly opened?: (replies: readonly Buffer[]) => void;
+  readonly lost?: (reason: string) => void;
+  /** Whether reads may be sent again on a new connection. Not so on a tracked one, whose connection matters. */
+  readonly repeatReads: boolean;
+  /** Whether it is a client's own user to the server, so that its client must hear why that is refused. */
+  readonly forClients?: boolean;
+  /** Whether it lives for one connection only, whose state nothing may outlive: what it leaves behind fails. */
+  readonly once?: boolean;
+}
