@@ -1,10 +1,9 @@
 // Values that are larger than any buffer: they pass through as they come, whole and in order, and nobody else waits.
 
-import { readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { encodeRequest } from '../src/resp3/encode.ts';
-import { type ProxyProcess, type RunningProxy, spawnProxy, startProxy } from './support/heatsink.ts';
+import { type RunningProxy, startProxy } from './support/heatsink.ts';
 import { hashOfBulk, LargeClient, piecesOf } from './support/large-client.ts';
 import {
   type Cluster,
@@ -57,58 +56,6 @@ async function greeted(server: { port: number }, protocol: string): Promise<Larg
   return client;
 }
 
-describe('the memory of heatsink', () => {
-  const SIZE = 200 * MB;
-  const MOST = 64 * MB;
-  let proxy: ProxyProcess;
-
-  beforeAll(async () => {
-    const upstream = await redis();
-    proxy = await spawnProxy({ upstream: upstream.url });
-    open.push(() => proxy.close());
-  });
-
-  /** Resident bytes now, or at the most since `forgetPeak`. */
-  function memory(which: 'VmRSS' | 'VmHWM'): number {
-    const line = readFileSync(`/proc/${proxy.pid}/status`, 'latin1').match(`${which}:\\s+(\\d+) kB`);
-    return Number(line?.[1]) * 1024;
-  }
-
-  /** https://man7.org/linux/man-pages/man5/proc_pid_clear_refs.5.html */
-  const forgetPeak = () => writeFileSync(`/proc/${proxy.pid}/clear_refs`, '5');
-
-  it('grows by less than 64 MB while 200 MB are written and read, in RESP2 and RESP3', async () => {
-    const hash = hashOfBulk(SIZE);
-    for (const protocol of ['2', '3']) {
-      const client = await greeted(proxy, protocol);
-      const before = memory('VmRSS');
-      forgetPeak();
-      await client.sendLarge(['SET', `big${protocol}`], SIZE);
-      expect(await client.line()).toBe('+OK');
-      for (let i = 0; i < 2; i++) {
-        await client.send(request('GET', `big${protocol}`));
-        expect(await client.hashOfReply(SIZE)).toBe(hash);
-      }
-      expect(memory('VmHWM') - before).toBeLessThan(MOST);
-    }
-  }, 60_000);
-
-  it('grows no more for clients that read slowly, or stop in the middle of what they send', async () => {
-    const before = memory('VmRSS');
-    forgetPeak();
-    const readers = Array.from({ length: 4 }, () => clientOf(proxy));
-    for (const reader of readers) {
-      await reader.send(request('GET', 'big2'));
-      await reader.bytes(MB);
-    }
-    const writers = Array.from({ length: 4 }, () => clientOf(proxy));
-    for (const writer of writers) await writer.sendLarge(['SET', 'half'], SIZE, 32 * MB);
-    expect(memory('VmHWM') - before).toBeLessThan(MOST);
-    for (const client of [...readers, ...writers]) client.close();
-    expect(await wireTo(proxy).say('EXISTS', 'half')).toBe(':0');
-  }, 60_000);
-});
-
 describe('a large value', () => {
   let upstream: RedisProcess;
   let proxy: RunningProxy;
@@ -150,6 +97,21 @@ describe('a large value', () => {
     expect((await proxy.metrics()).sum('heatsink_large_values_total', { direction: 'read' })).toBeGreaterThan(
       50,
     );
+  });
+
+  it('is kept in the tier when that may keep replies of its size', async () => {
+    const size = 2 * MB;
+    const flags = { 'hot-threshold': '20', 'tier-max-entry-bytes': '4MiB' };
+    const keeping = await startProxy({ upstream: upstream.url, flags });
+    open.push(() => keeping.close());
+    const client = clientOf(keeping);
+    await client.sendLarge(['SET', 'kept'], size);
+    expect(await client.line()).toBe('+OK');
+    await waitFor(async () => {
+      await client.send(request('GET', 'kept'));
+      expect(await client.hashOfReply(size)).toBe(hashOfBulk(size));
+      return (await keeping.metrics()).sum('heatsink_requests_total', { outcome: 'tier_hit' }) > 3;
+    });
   });
 
   it('is never older than one that was read before, while it is written and read by many', async () => {

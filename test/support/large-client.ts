@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { connect, type Socket } from 'node:net';
+import { connect, Socket } from 'node:net';
 
 const PIECE = 64 * 1024;
 /** In milliseconds. */
@@ -29,8 +29,11 @@ export class LargeClient {
   #chunks: Buffer[] = [];
   #wake: () => void = () => {};
 
-  constructor({ port }: { port: number }) {
-    this.socket = connect({ port, host: '127.0.0.1', noDelay: true, allowHalfOpen: true });
+  /** Connects to that port, or speaks by a socket that is connected already. */
+  constructor(to: { port: number } | Socket) {
+    this.socket =
+      to instanceof Socket ? to : connect({ port: to.port, host: '127.0.0.1', allowHalfOpen: true });
+    this.socket.setNoDelay(true);
     this.socket.setMaxListeners(0);
     this.socket.on('data', (chunk) => {
       this.#chunks.push(chunk);
