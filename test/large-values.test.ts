@@ -101,7 +101,7 @@ describe('a large value', () => {
 
   it('is kept in the tier when that may keep replies of its size', async () => {
     const size = 2 * MB;
-    const flags = { 'hot-threshold': '20', 'tier-max-entry-bytes': '4MiB' };
+    const flags = { 'hot-threshold': '1', 'tier-max-entry-bytes': '4MiB' };
     const keeping = await startProxy({ upstream: upstream.url, flags });
     open.push(() => keeping.close());
     const client = clientOf(keeping);
@@ -111,7 +111,7 @@ describe('a large value', () => {
       await client.send(request('GET', 'kept'));
       expect(await client.hashOfReply(size)).toBe(hashOfBulk(size));
       return (await keeping.metrics()).sum('heatsink_requests_total', { outcome: 'tier_hit' }) > 3;
-    });
+    }, 20_000);
   });
 
   it('is never older than one that was read before, while it is written and read by many', async () => {
