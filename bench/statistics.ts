@@ -13,3 +13,8 @@ export function spread(values: readonly number[]): Spread {
   const median = (sorted[Math.ceil(half) - 1] + sorted[Math.floor(half)]) / 2;
   return { median, min: sorted[0], max: sorted[sorted.length - 1] };
 }
+
+/** The value that a share of all is not above, by nearest rank; `sorted` is ascending. 0 if there is none. */
+export function percentile(sorted: ArrayLike<number>, share: number): number {
+  return sorted.length === 0 ? 0 : sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)];
+}
