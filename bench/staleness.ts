@@ -9,7 +9,7 @@ import { startRedis } from '../test/support/redis.ts';
 import { progress } from './progress.ts';
 import { runBench, type Stage } from './stage.ts';
 import { percentile } from './statistics.ts';
-import { short, table } from './table.ts';
+import { short, table, whole } from './table.ts';
 
 const KEY = 'stock';
 const READERS = 4;
@@ -128,7 +128,7 @@ function row({ name }: Path, rounds: readonly Measured[]): string[] {
   const late = stale.filter((time) => time > 0).length;
   return [
     name,
-    short(stale.length),
+    whole(stale.length),
     percent(late / stale.length),
     ...[0.5, 0.99, 0.999, 1].map((share) => percentile(stale, share).toFixed(3)),
     short(reads / stale.length),

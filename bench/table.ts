@@ -15,3 +15,8 @@ export function short(value: number): string {
   if (value >= 1000) return Math.round(value).toLocaleString('en');
   return value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2);
 }
+
+/** A count, or a measure whose fraction says nothing, with separators. */
+export function whole(value: number): string {
+  return Math.round(value).toLocaleString('en');
+}
