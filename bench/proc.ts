@@ -4,6 +4,7 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, release, totalmem } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 // USER_HZ, the unit of utime and stime: 100 a second for user space on every Linux.
 const MICROS_PER_TICK = 10_000;
@@ -29,6 +30,23 @@ export function resetPeakMemory(pid: number): void {
 export function peakMemoryMiB(pid: number): number {
   const status = readFileSync(`/proc/${pid}/status`, 'latin1');
   return Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1] ?? 0) / 1024;
+}
+
+/** Memory that is resident now (VmRSS), in MiB. */
+export function memoryMiB(pid: number): number {
+  const status = readFileSync(`/proc/${pid}/status`, 'latin1');
+  return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1] ?? 0) / 1024;
+}
+
+/** The memory once it has moved by less than half a percent for that many seconds, after 10 times as many in any case. */
+export async function settledMemoryMiB(pid: number, seconds = 2): Promise<number> {
+  const end = performance.now() + seconds * 10_000;
+  for (let before = memoryMiB(pid); ; ) {
+    await sleep(seconds * 1000);
+    const now = memoryMiB(pid);
+    if (Math.abs(now / before - 1) < 0.005 || performance.now() > end) return now;
+    before = now;
+  }
 }
 
 /** Name and value of what a reader needs to know to compare the numbers with their own. */
