@@ -10,6 +10,8 @@ export interface Load {
   readonly requests: number;
   /** Size of the random key space; 0 asks for one key only. */
   readonly keys: number;
+  /** 50 unless told otherwise. */
+  readonly connections?: number;
 }
 
 export interface LoadResult {
@@ -22,9 +24,22 @@ export interface LoadResult {
 
 const CONNECTIONS = 50;
 
-/** Runs GETs over 50 connections. Throws when a reply is an error or the target breaks off. */
+/** Runs GETs. Throws when a reply is an error or the target breaks off. */
 export async function runLoad(load: Load): Promise<LoadResult> {
-  const args = ['-p', load.port, '-c', CONNECTIONS, '-d', 100, '-t', 'get', '-q', '--csv', '--precision', 3];
+  const args = [
+    '-p',
+    load.port,
+    '-c',
+    load.connections ?? CONNECTIONS,
+    '-d',
+    100,
+    '-t',
+    'get',
+    '-q',
+    '--csv',
+    '--precision',
+    3,
+  ];
   args.push('-P', load.pipeline, '-n', load.requests);
   if (load.keys > 0) args.push('-r', load.keys);
   const { stdout } = await promisify(execFile)('redis-benchmark', args.map(String));

@@ -27,6 +27,8 @@ export interface Piece {
   readonly keys: number;
   /** Seconds that the measured piece should last. */
   readonly seconds: number;
+  /** 50 unless told otherwise. */
+  readonly connections?: number;
 }
 
 const FIRST_WARM_UP: Record<number, number> = { 1: 30_000, 16: 200_000, 64: 400_000 };
@@ -36,9 +38,9 @@ const rates = new Map<string, number>();
 
 /** Measures one cell, after a warm-up with the same load. */
 export async function measure(target: Target, piece: Piece): Promise<Cell> {
-  const { pipeline, keys } = piece;
-  const load = (requests: number) => runLoad({ port: target.port, pipeline, keys, requests });
-  const name = `${target.name} ${pipeline} ${keys}`;
+  const { pipeline } = piece;
+  const load = (requests: number) => runLoad({ ...piece, port: target.port, requests });
+  const name = `${target.name} ${pipeline} ${piece.keys}`;
   const known = rates.get(name);
   const warm = await load(known ? Math.round(known * WARM_UP_SECONDS) : FIRST_WARM_UP[pipeline]);
   const requests = Math.max(1000, Math.round((known ?? warm.rps) * piece.seconds));
