@@ -5,9 +5,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { bulkString, encodeRequest, OK } from '../src/resp3/encode.ts';
 import { spawnProxy } from '../test/support/heatsink-process.ts';
 import { type Cluster, startCluster } from '../test/support/redis.ts';
-import { type Paced, type PacedGroup, type Sample, type Samples, startPaced } from './paced.ts';
+import { type PacedGroup, type Sample, type Samples, startPaced } from './paced.ts';
 import { progress } from './progress.ts';
-import { runBench } from './stage.ts';
+import { onStage, runBench } from './stage.ts';
 import { spread } from './statistics.ts';
 import { short, table, whole } from './table.ts';
 
@@ -71,15 +71,15 @@ async function fill(cluster: Cluster, tags: readonly string[]): Promise<void> {
 }
 
 /** One event, with a cluster and a heatsink of its own, as a killed master does not come back. */
-async function measure(event: Event, seconds: number, workers: number): Promise<Window> {
-  // Else the cluster itself refuses everything once it misses one of them.
-  const cluster = await startCluster({ args: ['--cluster-require-full-coverage', 'no'] });
-  const tags = await tagsOf(cluster);
-  await fill(cluster, tags);
-  const proxy = await spawnProxy({ upstream: cluster.url, flags: { workers: String(workers) } });
-  let paced: Paced | undefined;
-  try {
-    paced = await startPaced(groupsOf(proxy.port, tags));
+function measure(event: Event, seconds: number, workers: number): Promise<Window> {
+  return onStage(async (stage) => {
+    // Else the cluster itself refuses everything once it misses one of them.
+    const cluster = stage.keep(await startCluster({ args: ['--cluster-require-full-coverage', 'no'] }));
+    const tags = await tagsOf(cluster);
+    await fill(cluster, tags);
+    const flags = { workers: String(workers) };
+    const proxy = stage.keep(await spawnProxy({ upstream: cluster.url, flags }));
+    const paced = stage.keep(await startPaced(groupsOf(proxy.port, tags)));
     await sleep(WARM_UP);
     const before = paced.open();
     await sleep(seconds * 1000);
@@ -91,11 +91,7 @@ async function measure(event: Event, seconds: number, workers: number): Promise<
     await sleep(PERIOD);
     await paced.finish(LATE);
     return { event, before, during };
-  } finally {
-    paced?.stop();
-    await proxy.stop();
-    await cluster.stop();
-  }
+  });
 }
 
 /** Of each shard that nothing happens to, of all rounds. */

@@ -16,13 +16,22 @@ export interface Bench<N extends string> {
 }
 
 export interface Stage {
-  /** Has something stopped when the bench ends, in whatever way: the last one first. */
+  /** Has something stopped when the part ends, in whatever way: the last one first. */
   keep<T extends { stop(): unknown }>(thing: T): T;
 }
 
 /** Runs it as the command line says, prints the report, and writes it where `--write` says. */
 export async function runBench<N extends string>(bench: Bench<N>): Promise<void> {
   const { given, file } = readOptions(bench);
+  const report = await onStage(async (stage) => [...preamble(bench), ...(await bench.run(given, stage))]);
+  const text = `${report.join('\n\n')}\n`;
+  endProgress();
+  console.log(text);
+  if (file !== undefined) writeFileSync(file, text);
+}
+
+/** Runs a part of a bench, and stops all that it has started. */
+export async function onStage<T>(part: (stage: Stage) => Promise<T>): Promise<T> {
   const kept: { stop(): unknown }[] = [];
   const stage: Stage = {
     keep(thing) {
@@ -31,10 +40,7 @@ export async function runBench<N extends string>(bench: Bench<N>): Promise<void>
     },
   };
   try {
-    const report = `${[...preamble(bench), ...(await bench.run(given, stage))].join('\n\n')}\n`;
-    endProgress();
-    console.log(report);
-    if (file !== undefined) writeFileSync(file, report);
+    return await part(stage);
   } finally {
     for (const thing of kept.reverse()) await thing.stop();
   }
