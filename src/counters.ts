@@ -13,6 +13,7 @@ const invalidations = 'Invalidations of the local tier by what caused them';
 const upstream = 'Requests sent to upstream nodes by purpose';
 const verified =
   'Hits that were compared with the server, by what came of it; a mismatch is a broken promise';
+const rejections = 'Client connections refused when they came, by the reason';
 const redirects = 'Redirections followed on behalf of clients';
 const large = 'Requests and replies too large to be held, passed on as they came';
 const bytes = 'Bytes read and written on client connections';
@@ -64,6 +65,8 @@ export const COUNTERS = {
   upstreamConnects: row('upstream_connects', 'Upstream connections opened'),
   accepted: row('client_connections', 'Client connections accepted'),
   closed: row('client_disconnects', 'Client connections closed'),
+  tooManyClients: row('client_rejections', rejections, { reason: 'max_clients' }),
+  unprotected: row('client_rejections', rejections, { reason: 'protected_mode' }),
   tlsFailures: row('tls_handshake_failures', 'Client connections closed because their TLS handshake failed'),
   largeReads: row('large_values', large, { direction: 'read' }),
   largeWrites: row('large_values', large, { direction: 'write' }),

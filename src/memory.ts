@@ -8,6 +8,7 @@ import type { Config } from './config/schema.ts';
 import { CounterMemory } from './counters.ts';
 import { type HeatMemory, heatMemory } from './hotkeys/detector.ts';
 import { type PeerMemory, peerMemory } from './proxy/peers.ts';
+import { Quota, quotaMemory } from './quota.ts';
 import { hashSeed } from './resp3/hash.ts';
 
 export interface SharedMemory {
@@ -19,6 +20,8 @@ export interface SharedMemory {
   /** One cell: the id of the client that came last. */
   readonly clientIds: SharedArrayBuffer;
   readonly peers: PeerMemory;
+  /** Clients that are connected: see quota.ts. */
+  readonly clients: SharedArrayBuffer;
   /** Of all tables that are found by a hash: see resp3/hash.ts. */
   readonly hashSeed: number;
 }
@@ -32,6 +35,7 @@ export function createMemory({ workers, hot }: Pick<Config, 'workers' | 'hot'>):
     heat: heatMemory(workers, hot),
     clientIds: new SharedArrayBuffer(4),
     peers: peerMemory(`heatsink ${randomUUID()}`, workers),
+    clients: quotaMemory(workers),
     hashSeed: hashSeed(),
   };
 }
@@ -41,6 +45,7 @@ export function forgetWorker(memory: SharedMemory, worker: number): void {
   Atomics.store(new Int32Array(memory.peers.present), worker, 0);
   new Versions(memory.workers, 0, memory.versions).workerLost(worker);
   new CounterMemory(memory.workers, memory.counters).workerLost(worker);
+  new Quota(memory.clients, worker, 0).abandon();
 }
 
 /** Gives numbers to clients, in the order in which they come, over all workers. */

@@ -34,6 +34,7 @@ import { Downloads } from './proxy/downloads.ts';
 import { ExecCall } from './proxy/exec.ts';
 import { Facade } from './proxy/facade.ts';
 import { Fills } from './proxy/fills.ts';
+import { Gate } from './proxy/gate.ts';
 import { Invalidation } from './proxy/invalidation.ts';
 import { LastValues } from './proxy/last-values.ts';
 import { listen } from './proxy/listener.ts';
@@ -56,6 +57,7 @@ import { Watch } from './proxy/watch.ts';
 import { Wide } from './proxy/wide.ts';
 import { Writes } from './proxy/writes.ts';
 import { jittered } from './upstream/backoff.ts';
+import { Quota } from './quota.ts';
 import { Control, type ControlLink } from './upstream/control.ts';
 import { readFacts, readKeys } from './upstream/describe.ts';
 import { discoverCluster, discoverStandalone } from './upstream/discover.ts';
@@ -244,7 +246,14 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     pause,
     counters,
   });
+  const gate = new Gate({
+    quota: new Quota(memory.clients, worker, config.client.maxClients),
+    protects: config.client.protectedMode,
+    checked: config.users.length > 0 || config.auth === 'upstream',
+    counters,
+  });
   const tuned = {
+    gate,
     detector,
     tier,
     tierLimit,
@@ -289,6 +298,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       hotKeys: detector.hotKeys,
       candidates: detector.candidates,
     }),
+    maxClients: () => gate.quota.most,
   });
   const { login, close: closeLogin } = createLogin({
     users: config.users,
@@ -336,6 +346,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const listener = await listen(doors, pipeline, {
     sessions,
     nextId: clientIds(memory),
+    gate,
     reusePort: memory.workers > 1,
   });
   onClose(() => listener.close(shutdown.timeout));

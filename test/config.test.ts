@@ -47,7 +47,7 @@ describe('precedence', () => {
       auth: 'auto',
       users: [],
       policy: {},
-      client: { maxPipeline: 1024 },
+      client: { maxPipeline: 1024, maxClients: 10_000, protectedMode: true },
       nodes: {
         connectTimeout: 2000,
         replyTimeout: 5000,

@@ -3,6 +3,7 @@
 import type { Tier } from '../cache/tier.ts';
 import type { Detector } from '../hotkeys/detector.ts';
 import type { FillLimits } from '../proxy/fills.ts';
+import type { Gate } from '../proxy/gate.ts';
 import type { Appliers } from './live.ts';
 
 /** The parts that options are changed in; their fields are read when they are used. */
@@ -18,11 +19,12 @@ export interface Tuned {
   readonly shown: { top: number; thresholdPerSecond: number };
   /** Null before there can be any. */
   readonly clients: () => { maxPipeline: number } | null;
+  readonly gate: Gate;
   readonly shutdown: { timeout: number };
 }
 
 export function appliersFor(tuned: Tuned): Appliers {
-  const { detector, tier, limits, log, shown, clients, shutdown } = tuned;
+  const { detector, tier, limits, log, shown, clients, gate, shutdown } = tuned;
   return {
     shutdownTimeout(value) {
       shutdown.timeout = value;
@@ -30,6 +32,12 @@ export function appliersFor(tuned: Tuned): Appliers {
     'client.maxPipeline'(value) {
       const serving = clients();
       if (serving !== null) serving.maxPipeline = value;
+    },
+    'client.maxClients'(value) {
+      gate.quota.most = value;
+    },
+    'client.protectedMode'(value) {
+      gate.protects = value;
     },
     'hot.threshold'(value) {
       detector.tune({ threshold: value });

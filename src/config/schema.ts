@@ -4,6 +4,7 @@
 import type * as z from 'zod';
 import { policyMap, userList } from './access-types.ts';
 import type { Option } from './option.ts';
+import { LIMIT_OPTIONS } from './limit-options.ts';
 import {
   address,
   addressOrNone,
@@ -83,6 +84,7 @@ export const OPTIONS = {
     doc: 'Unanswered requests of one client at which heatsink stops reading from it',
     live: true,
   },
+  ...LIMIT_OPTIONS,
   'tls.cert': {
     group: 'TLS for clients',
     flag: 'tls-cert',

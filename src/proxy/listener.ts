@@ -4,6 +4,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { C } from '../counters.ts';
 import type { Certificates } from '../resp3/certificates.ts';
 import { adoptSocket, type OnBytes, readByEvents } from '../resp3/socket.ts';
+import type { Gate } from './gate.ts';
 import type { Pipeline } from './pipeline.ts';
 import { Session } from './session.ts';
 import { type ClientTls, createTlsServer, type TlsServer } from './tls.ts';
@@ -33,6 +34,7 @@ export interface Listening {
   /** By their ids; kept true. */
   readonly sessions: Map<number, Session>;
   readonly nextId: () => number;
+  readonly gate: Gate;
   /** Whether other threads listen on the same addresses, and the system spreads the clients over all. */
   readonly reusePort: boolean;
 }
@@ -41,12 +43,23 @@ export interface Listening {
 export async function listen(
   doors: readonly Door[],
   pipeline: Pipeline,
-  { sessions, nextId, reusePort }: Listening,
+  { sessions, nextId, gate, reusePort }: Listening,
 ): Promise<Listener> {
   const servers: Server[] = [];
   const secured: TlsServer[] = [];
 
-  function accept(accepted: Socket, adopt: (accepted: Socket, onBytes: OnBytes) => Socket): void {
+  /** Gives the place at the gate back when the connection ends. */
+  function acceptPlain(accepted: Socket): void {
+    if (!gate.enter()) {
+      gate.turnAway(accepted);
+    } else if (gate.refuses(accepted)) {
+      gate.leave();
+    } else {
+      accept(accepted, adoptSocket).socket.on('close', () => gate.leave());
+    }
+  }
+
+  function accept(accepted: Socket, adopt: (accepted: Socket, onBytes: OnBytes) => Socket): Session {
     const { counters } = pipeline;
     const session = new Session(nextId(), accepted, (onBytes) => adopt(accepted, onBytes), pipeline);
     counters[C.accepted]++;
@@ -56,14 +69,14 @@ export async function listen(
       sessions.delete(session.id);
       session.close();
     });
+    return session;
   }
 
   function serverFor(tls: ClientTls | null): Server {
-    if (tls === null)
-      return createServer({ pauseOnConnect: true, allowHalfOpen: true }, (socket) =>
-        accept(socket, adoptSocket),
-      );
-    const made = createTlsServer(tls, pipeline.counters, (socket) => accept(socket, readByEvents));
+    if (tls === null) return createServer({ pauseOnConnect: true, allowHalfOpen: true }, acceptPlain);
+    const made = createTlsServer(tls, pipeline.counters, gate, (socket) => {
+      if (!gate.refuses(socket)) accept(socket, readByEvents);
+    });
     secured.push(made);
     return made.server;
   }

@@ -1,9 +1,10 @@
 // TLS from clients: who gets through the handshake, and certificates that may change while the port is open.
 
-import type { Socket } from 'node:net';
-import { createServer, type Server, type TLSSocket, type TlsOptions } from 'node:tls';
+import { createServer, type Server, type Socket } from 'node:net';
+import { createServer as createSecureServer, type TLSSocket, type TlsOptions } from 'node:tls';
 import { C, type Counters } from '../counters.ts';
 import type { Certificates } from '../resp3/certificates.ts';
+import type { Gate } from './gate.ts';
 
 /** How TLS is spoken with clients. */
 export interface ClientTls {
@@ -12,8 +13,9 @@ export interface ClientTls {
   readonly clientAuth: 'no' | 'optional' | 'yes';
 }
 
-/** A server that gives out connections whose handshake is through. */
+/** Gives out connections whose handshake is through. */
 export interface TlsServer {
+  /** What listens. */
   readonly server: Server;
   /** New connections get these; the others stay as they are. */
   renew(certificates: Certificates): void;
@@ -25,11 +27,13 @@ export interface TlsServer {
 const HANDSHAKE_TIMEOUT = 10_000;
 
 /**
- * A handshake that fails, or bytes that are no TLS at all, end that connection and are counted, and that is all.
+ * A handshake that fails, or bytes that are no TLS at all, end that connection and are counted, and that is all. Who
+ * finds no place at the gate is closed before its handshake, without a word, as Redis does.
  */
 export function createTlsServer(
   { certificates, clientAuth }: ClientTls,
   counters: Counters,
+  gate: Gate,
   accept: (socket: TLSSocket) => void,
 ): TlsServer {
   const sockets = new Set<Socket>();
@@ -40,7 +44,7 @@ export function createTlsServer(
     handshakeTimeout: HANDSHAKE_TIMEOUT,
     allowHalfOpen: true,
   };
-  const server = createServer(options, (socket) => {
+  const secure = createSecureServer(options, (socket) => {
     if (clientAuth === 'optional' && !socket.authorized && socket.getPeerX509Certificate() !== undefined) {
       counters[C.tlsFailures]++;
       socket.destroy();
@@ -48,18 +52,26 @@ export function createTlsServer(
       accept(socket);
     }
   });
-  server.on('tlsClientError', (_, socket) => {
+  secure.on('tlsClientError', (_, socket) => {
     counters[C.tlsFailures]++;
     // Node has closed it already, but for a handshake that took too long.
     socket.destroy();
   });
-  server.on('connection', (socket: Socket) => {
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
+    if (!gate.enter()) {
+      socket.destroy();
+      return;
+    }
     sockets.add(socket);
-    socket.on('close', () => sockets.delete(socket));
+    socket.on('close', () => {
+      sockets.delete(socket);
+      gate.leave();
+    });
+    secure.emit('connection', socket);
   });
   return {
     server,
-    renew: (renewed) => server.setSecureContext(renewed),
+    renew: (renewed) => secure.setSecureContext(renewed),
     destroyAll() {
       for (const socket of sockets) socket.destroy();
     },

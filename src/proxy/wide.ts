@@ -36,6 +36,8 @@ export interface WideOptions {
   readonly tunables: Tunables;
   /** What INFO tells of heatsink. */
   readonly state: () => OwnState;
+  /** How many clients may be connected. */
+  readonly maxClients: () => number;
   readonly peers: Peers;
   readonly counters: Counters;
   /** The sums over all workers. */
@@ -120,7 +122,7 @@ export class Wide {
    * servers see its connections only, and not whom it holds back itself.
    */
   #info(session: Session, frame: RequestFrame, command: Command): Outcome {
-    const { topology, facade, totals, state } = this.#on;
+    const { topology, facade, totals, state, maxClients } = this.#on;
     const sections = Array.from({ length: frame.argc - 1 }, (_, i) => argumentText(frame, i + 1));
     const theirs = sections.filter((section) => section.toLowerCase() !== 'heatsink');
     const named = theirs.length < sections.length;
@@ -135,7 +137,8 @@ export class Wide {
       const merged = texts.length > 1 ? mergeInfo(texts) : texts[0];
       const counters = totals();
       const connected = withField(merged, 'connected_clients', connectedClients(counters));
-      const blocked = withAdded(connected, 'blocked_clients', counters[G.held]);
+      const limited = withField(connected, 'maxclients', maxClients());
+      const blocked = withAdded(limited, 'blocked_clients', counters[G.held]);
       const counted = withAdded(blocked, 'tracking_clients', -counters[G.tracked]);
       const text = [facade.completeInfo(counted), own()].filter((block) => block !== '').join('\r\n');
       // The kind of string that the server gave.

@@ -19,9 +19,9 @@ export class Wire {
   readonly #patience: number;
 
   /** `patience`: the longest silence of the other side, in milliseconds. */
-  constructor(port: number, patience = PATIENCE) {
+  constructor(port: number, patience = PATIENCE, host = '127.0.0.1') {
     this.#patience = patience;
-    this.socket = connect({ port, host: '127.0.0.1', noDelay: true, allowHalfOpen: true });
+    this.socket = connect({ port, host, noDelay: true, allowHalfOpen: true });
     this.socket.on('data', (chunk) => {
       this.#chunks.push(chunk);
       this.#wake();
