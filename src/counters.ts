@@ -14,6 +14,7 @@ const upstream = 'Requests sent to upstream nodes by purpose';
 const verified =
   'Hits that were compared with the server, by what came of it; a mismatch is a broken promise';
 const rejections = 'Client connections refused when they came, by the reason';
+const overruns = 'Client connections closed for passing a limit, by which';
 const redirects = 'Redirections followed on behalf of clients';
 const large = 'Requests and replies too large to be held, passed on as they came';
 const bytes = 'Bytes read and written on client connections';
@@ -67,6 +68,10 @@ export const COUNTERS = {
   closed: row('client_disconnects', 'Client connections closed'),
   tooManyClients: row('client_rejections', rejections, { reason: 'max_clients' }),
   unprotected: row('client_rejections', rejections, { reason: 'protected_mode' }),
+  closedIdle: row('client_overruns', overruns, { limit: 'idle_timeout' }),
+  closedStuck: row('client_overruns', overruns, { limit: 'request_timeout' }),
+  closedUnread: row('client_overruns', overruns, { limit: 'query_buffer' }),
+  closedUnsent: row('client_overruns', overruns, { limit: 'output_buffer' }),
   tlsFailures: row('tls_handshake_failures', 'Client connections closed because their TLS handshake failed'),
   largeReads: row('large_values', large, { direction: 'read' }),
   largeWrites: row('large_values', large, { direction: 'write' }),

@@ -27,6 +27,7 @@ import { clientIds, type SharedMemory } from './memory.ts';
 import { Admission } from './proxy/admission.ts';
 import { Answers } from './proxy/answers.ts';
 import { Blocking } from './proxy/blocking.ts';
+import { type ClientLimits, watchClients } from './proxy/client-limits.ts';
 import { ClientPause } from './proxy/client-pause.ts';
 import { ClientUnblock } from './proxy/client-unblock.ts';
 import { Clients } from './proxy/clients.ts';
@@ -246,6 +247,14 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     pause,
     counters,
   });
+  const { idleTimeout, requestTimeout, queryBuffer, outputBuffer } = config.client;
+  const clientLimits: ClientLimits = {
+    idleTimeout,
+    requestTimeout,
+    queryBuffer,
+    outputBuffer: outputBuffer || Number.POSITIVE_INFINITY,
+  };
+  onClose(watchClients(sessions, clientLimits, counters));
   const gate = new Gate({
     quota: new Quota(memory.clients, worker, config.client.maxClients),
     protects: config.client.protectedMode,
@@ -254,6 +263,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   });
   const tuned = {
     gate,
+    clientLimits,
     detector,
     tier,
     tierLimit,
@@ -334,6 +344,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       return keys;
     },
     maxPipeline: config.client.maxPipeline,
+    limits: clientLimits,
     firstDb: db,
   });
   const timer = setInterval(() => {

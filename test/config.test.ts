@@ -47,7 +47,15 @@ describe('precedence', () => {
       auth: 'auto',
       users: [],
       policy: {},
-      client: { maxPipeline: 1024, maxClients: 10_000, protectedMode: true },
+      client: {
+        maxPipeline: 1024,
+        maxClients: 10_000,
+        idleTimeout: 0,
+        requestTimeout: 60_000,
+        queryBuffer: 2 ** 30,
+        outputBuffer: 2 ** 28,
+        protectedMode: true,
+      },
       nodes: {
         connectTimeout: 2000,
         replyTimeout: 5000,

@@ -1,9 +1,14 @@
 // The limits of what clients may take: each of them, over real connections.
 
-import { networkInterfaces } from 'node:os';
+import { createHash } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { networkInterfaces, tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { encodeRequest } from '../src/resp3/encode.ts';
 import { type ProxyOptions, type RunningProxy, startProxy } from './support/heatsink.ts';
-import { type RedisProcess, startRedis, waitFor } from './support/redis.ts';
+import { type RedisProcess, startCluster, startRedis, waitFor } from './support/redis.ts';
 import { Wire } from './support/wire.ts';
 
 let redis: RedisProcess;
@@ -56,6 +61,160 @@ describe('client.maxClients', () => {
     expect(await first.say('CONFIG', 'SET', 'heatsink.client.maxClients', '3')).toBe('+OK');
     expect(await wireTo(proxy).say('PING')).toBe('+PONG');
     expect(await first.say('INFO', 'clients')).toContain('\r\nmaxclients:3\r\n');
+  });
+});
+
+const overruns = async (proxy: RunningProxy, limit: string) =>
+  (await proxy.metrics()).sum('heatsink_client_overruns_total', { limit });
+
+describe('client.idleTimeout', () => {
+  it('closes who says nothing, and not who waits for something', async () => {
+    const proxy = await proxyWith();
+    const [idle, blocked, subscriber, monitor, paused] = Array.from({ length: 5 }, () => wireTo(proxy));
+    const waiting = wireTo(proxy);
+    await idle.say('PING');
+    expect(await subscriber.ask('SUBSCRIBE', 'channel')).toBeDefined();
+    expect(await monitor.say('MONITOR')).toBe('+OK');
+    blocked.sendAll([['BLPOP', 'nothing', '3']]);
+    expect(await waiting.say('CLIENT', 'PAUSE', '1500', 'WRITE')).toBe('+OK');
+    paused.sendAll([['SET', 'paused', 'x']]);
+    expect(await waiting.say('CONFIG', 'SET', 'heatsink.client.idleTimeout', '500')).toBe('+OK');
+    await Promise.all([idle.rest(), waiting.rest()]);
+    expect(await overruns(proxy, 'idle_timeout')).toBe(2);
+    expect((await paused.replies(1)).join()).toBe('+OK\r\n');
+    expect((await blocked.replies(1)).join()).toBe('*-1\r\n');
+    await paused.rest();
+    expect([subscriber.closed, monitor.closed]).toEqual([false, false]);
+    expect(await overruns(proxy, 'idle_timeout')).toBeGreaterThanOrEqual(3);
+  });
+
+  it('counts from the last answer, too', async () => {
+    const proxy = await proxyWith({ 'idle-timeout': '1000' });
+    const wire = wireTo(proxy);
+    await wire.say('PING');
+    for (let i = 0; i < 3; i++) expect(await wire.say('BLPOP', 'nothing', '1.2')).toBe('*-1');
+    await wire.rest();
+  });
+});
+
+describe('client.requestTimeout', () => {
+  it('closes who begins a request and does not go on, one byte at a time included', async () => {
+    const proxy = await proxyWith({ 'request-timeout': '600' });
+    const [half, slow, whole, silent] = Array.from({ length: 4 }, () => wireTo(proxy));
+    await Promise.all([whole.say('PING'), silent.say('PING')]);
+    half.send('*1\r\n$4\r\nPI');
+    slow.send('*2\r\n$3\r\nGET\r\n$100000\r\n');
+    const trickle = setInterval(() => slow.send('x'), 20);
+    closing.push(() => clearInterval(trickle));
+    expect(await text(half.rest())).toBe('');
+    expect(await text(slow.rest())).toBe('');
+    expect(await overruns(proxy, 'request_timeout')).toBe(2);
+    expect(await whole.say('PING')).toBe('+PONG');
+    expect(await silent.say('PING')).toBe('+PONG');
+  });
+
+  it('lets a large value come slowly', async () => {
+    const proxy = await proxyWith({ 'request-timeout': '500' });
+    const wire = wireTo(proxy);
+    const value = 'x'.repeat(100_000);
+    const bytes = encodeRequest(['SET', 'slow', value]);
+    for (let at = 0; at < bytes.length; at += 5000) {
+      wire.send(bytes.subarray(at, at + 5000));
+      await sleep(100);
+    }
+    expect((await wire.replies(1)).join()).toBe('+OK\r\n');
+    expect(await wire.say('STRLEN', 'slow')).toBe(':100000');
+  });
+});
+
+describe('client.queryBuffer', () => {
+  it('closes who sends more than it in one request', async () => {
+    const proxy = await proxyWith({ 'query-buffer': '1MiB' });
+    const [large, other] = [wireTo(proxy), wireTo(proxy)];
+    expect(await large.say('SET', 'large', 'x'.repeat(1_000_000))).toBe('+OK');
+    large.send(encodeRequest(['SET', 'large', 'x'.repeat(2_000_000)]));
+    expect(await text(large.rest())).toBe('');
+    expect(await overruns(proxy, 'query_buffer')).toBe(1);
+    expect(await other.say('STRLEN', 'large')).toBe(':1000000');
+  });
+});
+
+describe('a client that has not shown who it is', () => {
+  const users = `#${createHash('sha256').update('secret').digest('hex')}`;
+
+  it.each(['users', 'upstream'])('may send no large requests where %s are asked', async (checks) => {
+    const server = await startRedis({ args: ['--requirepass', 'secret'] });
+    closing.push(() => server.stop());
+    const file = join(mkdtempSync(join(tmpdir(), 'heatsink-')), 'config.yaml');
+    closing.push(() => rmSync(dirname(file), { recursive: true }));
+    writeFileSync(
+      file,
+      checks === 'users' ? `users: [{ name: default, password: '${users}' }]` : 'auth: upstream',
+    );
+    const proxy = await startProxy({ upstream: `redis://:secret@127.0.0.1:${server.port}`, file });
+    closing.push(() => proxy.close());
+    for (const bytes of ['*11\r\n$3\r\nDEL\r\n', '*2\r\n$3\r\nGET\r\n$16385\r\n']) {
+      const [there, here] = [wireTo(server), wireTo(proxy)];
+      for (const wire of [there, here]) wire.send(bytes);
+      const words = await text(there.rest());
+      expect(words).toMatch(/^-ERR Protocol error: unauthenticated/);
+      expect(await text(here.rest())).toBe(words);
+    }
+    const known = wireTo(proxy);
+    known.sendAll([
+      ['AUTH', 'secret'],
+      ['SET', 'k', 'x'.repeat(20_000)],
+      ['DEL', ...'abcdefghijklmnop'],
+    ]);
+    expect((await known.replies(3)).join('')).toBe('+OK\r\n+OK\r\n:1\r\n');
+  });
+
+  it('may send them where the upstream lets everybody in', async () => {
+    const proxy = await proxyWith({ auth: 'upstream' });
+    expect(await wireTo(proxy).say('SET', 'k', 'x'.repeat(200_000))).toBe('+OK');
+    expect(await wireTo(proxy).say('MGET', ...'abcdefghijklmnop')).toMatch(/^\*16/);
+  });
+});
+
+describe('client.outputBuffer', () => {
+  it('closes who takes no replies, and nobody else', async () => {
+    const proxy = await proxyWith({ 'output-buffer': '2MiB' });
+    const [greedy, other] = [wireTo(proxy), wireTo(proxy)];
+    await other.say('SET', 'large', 'x'.repeat(1_000_000));
+    expect((await greedy.say('GET', 'large')).length).toBeGreaterThan(1_000_000);
+    greedy.socket.pause();
+    greedy.sendAll(Array.from({ length: 20 }, () => ['GET', 'large']));
+    await waitFor(async () => (await overruns(proxy, 'output_buffer')) === 1);
+    greedy.socket.resume();
+    await greedy.rest();
+    expect(await other.say('PING')).toBe('+PONG');
+  });
+
+  it('closes who has replies that wait for an earlier one', async () => {
+    const cluster = await startCluster({ masters: 2 });
+    closing.push(() => cluster.stop());
+    const proxy = await startProxy({ upstream: cluster.url, flags: { 'output-buffer': '2MiB' } });
+    closing.push(() => proxy.close());
+    const [greedy, other] = [wireTo(proxy), wireTo(proxy)];
+    const keys = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
+    const stopped = await cluster.slotOwner(keys[0]);
+    let large = keys[0];
+    for (const key of keys) if ((await cluster.slotOwner(key)) !== stopped) large = key;
+    await other.say('SET', large, 'x'.repeat(1_000_000));
+    stopped.kill('SIGSTOP');
+    closing.push(() => stopped.kill('SIGCONT'));
+    greedy.sendAll([['GET', keys[0]], ...Array.from({ length: 6 }, () => ['GET', large])]);
+    expect(await text(greedy.rest())).toBe('');
+    expect(await overruns(proxy, 'output_buffer')).toBe(1);
+    expect((await other.say('GET', large)).length).toBeGreaterThan(1_000_000);
+  });
+
+  it('lets one reply through, however large, and any number of them that are taken', async () => {
+    const proxy = await proxyWith({ 'output-buffer': '1MiB' });
+    const wire = wireTo(proxy);
+    const value = 'x'.repeat(3_000_000);
+    await wire.say('SET', 'large', value);
+    for (let i = 0; i < 2; i++) expect(await wire.say('GET', 'large')).toBe(`$3000000\r\n${value}`);
   });
 });
 

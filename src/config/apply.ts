@@ -2,6 +2,7 @@
 
 import type { Tier } from '../cache/tier.ts';
 import type { Detector } from '../hotkeys/detector.ts';
+import type { ClientLimits } from '../proxy/client-limits.ts';
 import type { FillLimits } from '../proxy/fills.ts';
 import type { Gate } from '../proxy/gate.ts';
 import type { Appliers } from './live.ts';
@@ -20,11 +21,12 @@ export interface Tuned {
   /** Null before there can be any. */
   readonly clients: () => { maxPipeline: number } | null;
   readonly gate: Gate;
+  readonly clientLimits: ClientLimits;
   readonly shutdown: { timeout: number };
 }
 
 export function appliersFor(tuned: Tuned): Appliers {
-  const { detector, tier, limits, log, shown, clients, gate, shutdown } = tuned;
+  const { detector, tier, limits, log, shown, clients, gate, clientLimits, shutdown } = tuned;
   return {
     shutdownTimeout(value) {
       shutdown.timeout = value;
@@ -35,6 +37,18 @@ export function appliersFor(tuned: Tuned): Appliers {
     },
     'client.maxClients'(value) {
       gate.quota.most = value;
+    },
+    'client.idleTimeout'(value) {
+      clientLimits.idleTimeout = value;
+    },
+    'client.requestTimeout'(value) {
+      clientLimits.requestTimeout = value;
+    },
+    'client.queryBuffer'(value) {
+      clientLimits.queryBuffer = value;
+    },
+    'client.outputBuffer'(value) {
+      clientLimits.outputBuffer = value || Number.POSITIVE_INFINITY;
     },
     'client.protectedMode'(value) {
       gate.protects = value;

@@ -1,9 +1,12 @@
 // The options that keep one client, or all of them together, from taking more than heatsink has.
 
-import type { Option } from './schema.ts';
-import { integer, onOff } from './types.ts';
+import type { Option } from './option.ts';
+import { bytes, bytesOrNone, integer, onOff } from './types.ts';
 
 const GROUP = 'Limits';
+const DAY_MS = 86_400_000;
+const MIB = 2 ** 20;
+const GIB = 2 ** 30;
 
 export const LIMIT_OPTIONS = {
   'client.maxClients': {
@@ -14,6 +17,46 @@ export const LIMIT_OPTIONS = {
     default: 10_000,
     unit: '',
     doc: 'Client connections that may be open at once; more are refused',
+    live: true,
+  },
+  'client.idleTimeout': {
+    group: GROUP,
+    flag: 'idle-timeout',
+    argument: 'MS',
+    type: integer(0, 365 * DAY_MS),
+    default: 0,
+    unit: 'ms',
+    doc: 'Silence after which a client that waits for nothing is closed; 0: never',
+    live: true,
+  },
+  'client.requestTimeout': {
+    group: GROUP,
+    flag: 'request-timeout',
+    argument: 'MS',
+    type: integer(0, DAY_MS),
+    default: 60_000,
+    unit: 'ms',
+    doc: 'Time in which a request that has begun must be whole, or at least 1 KiB more of it have come; 0: any',
+    live: true,
+  },
+  'client.queryBuffer': {
+    group: GROUP,
+    flag: 'query-buffer',
+    argument: 'SIZE',
+    type: bytes(MIB, GIB),
+    default: '1GiB',
+    unit: 'bytes',
+    doc: 'Unread bytes of one client past which it is closed',
+    live: true,
+  },
+  'client.outputBuffer': {
+    group: GROUP,
+    flag: 'output-buffer',
+    argument: 'SIZE',
+    type: bytesOrNone(MIB, 1024 * GIB),
+    default: '256MiB',
+    unit: 'bytes',
+    doc: 'Replies that wait for one client past which a further one closes it; 0: any number',
     live: true,
   },
   'client.protectedMode': {

@@ -57,12 +57,26 @@ const BYTES: Readonly<Record<string, number>> = {
 export function bytes(min: number, max: number) {
   return text
     .transform((value, context) => {
-      const [, digits, suffix = ''] = /^(\d+) ?([a-z]*)$/i.exec(value) ?? [];
-      const size = Number(digits) * (BYTES[suffix.toLowerCase()] ?? Number.NaN);
-      if (size >= min && size <= max) return size;
-      return refuse(context, value);
+      const size = readBytes(value);
+      return size >= min && size <= max ? size : refuse(context, value);
     })
     .describe(`a size from ${formatBytes(min)} to ${formatBytes(max)}, such as 1048576, 512kb, 64MiB or 1gb`);
+}
+
+/** The same, or 0. */
+export function bytesOrNone(min: number, max: number) {
+  return text
+    .transform((value, context) => {
+      const size = readBytes(value);
+      return size === 0 || (size >= min && size <= max) ? size : refuse(context, value);
+    })
+    .describe(`0 or a size from ${formatBytes(min)} to ${formatBytes(max)}, such as 512kb, 64MiB or 1gb`);
+}
+
+/** NaN for what is no size. */
+function readBytes(value: string): number {
+  const [, digits, suffix = ''] = /^(\d+) ?([a-z]*)$/i.exec(value) ?? [];
+  return Number(digits) * (BYTES[suffix.toLowerCase()] ?? Number.NaN);
 }
 
 function formatBytes(size: number): string {

@@ -42,6 +42,7 @@ import { slotOf } from '../upstream/slot.ts';
 import type { Topology } from '../upstream/topology.ts';
 import type { Admission } from './admission.ts';
 import { type Answers, SLOT_UNSERVED } from './answers.ts';
+import type { ClientLimits } from './client-limits.ts';
 import type { ClientPause } from './client-pause.ts';
 import type { Downloads } from './downloads.ts';
 import { DONE, FORWARD, HOLD, type Outcome } from './outcome.ts';
@@ -89,6 +90,7 @@ export interface PipelineParts {
    */
   readonly askKeys: (args: Buffer[], known: boolean) => Promise<number[] | null>;
   readonly maxPipeline: number;
+  readonly limits: ClientLimits;
   readonly firstDb: number;
 }
 
@@ -97,6 +99,7 @@ export class Pipeline implements Servant {
   readonly answers: Answers;
   /** May change at any time. */
   maxPipeline: number;
+  readonly limits: ClientLimits;
   readonly firstDb: number;
   readonly login: Login;
   readonly #on: PipelineParts;
@@ -109,6 +112,7 @@ export class Pipeline implements Servant {
     this.counters = parts.counters;
     this.answers = parts.answers;
     this.maxPipeline = parts.maxPipeline;
+    this.limits = parts.limits;
     this.firstDb = parts.firstDb;
     this.login = parts.login;
     this.#untilVerified = parts.verifier.draw();

@@ -11,7 +11,8 @@ import type { CallOwner } from '../upstream/call.ts';
 import type { UpstreamNode } from '../upstream/node.ts';
 import { sealAll } from '../upstream/turn.ts';
 import { Asides } from './asides.ts';
-import { type Beginning, Client, REPLY_ON, REPLY_SKIP } from './client.ts';
+import { type Beginning, Client, REPLY_OFF, REPLY_ON, REPLY_SKIP } from './client.ts';
+import type { ClientLimits } from './client-limits.ts';
 import { Outbox } from './outbox.ts';
 import { FORWARD, HOLD } from './outcome.ts';
 import type { Pins } from './pins.ts';
@@ -24,6 +25,7 @@ const SLOW_CLIENT = 1024 * 1024;
 const READ_AHEAD = 1024 * 1024;
 /** Bytes from which on a request is not gathered if it can be passed on as it comes. */
 const LARGE_REQUEST = 1024 * 1024;
+const NOTHING = Buffer.alloc(0);
 /** Of the error UNBLOCKED. */
 const U = 0x55;
 /** A request with more arguments than this leaves a large table behind. */
@@ -36,6 +38,7 @@ export interface Servant extends Beginning {
   readonly answers: CallOwner;
   /** Requests that one client may have unanswered. */
   readonly maxPipeline: number;
+  readonly limits: ClientLimits;
   /** Serves one request; false when it must wait. */
   serve(session: Session, frame: RequestFrame): boolean;
   /**
@@ -69,12 +72,19 @@ export class Session extends Client implements Asker {
   upload: Upload | null = null;
   /** While it has reads whose replies are large. */
   #asides: Asides | null = null;
+  /** Since when a request is half read, or last got on, by `clock.ms`, and how much of it there was; 0 for none. */
+  begunAt = 0;
+  begunBytes = 0;
+  /** Bytes that the system had not taken when it was last looked at; see client-limits.ts. */
+  unsent = 0;
+  /** Bytes of replies that wait for those before them. */
+  #queued = 0;
   #head: Request | null = null;
   #tail: Request | null = null;
   #ended = false;
   #blocked = false;
   readonly #input = new Input();
-  readonly #frame = new RequestFrame();
+  readonly #frame = new RequestFrame(this);
   readonly #outbox: Outbox;
   readonly #pipeline: Servant;
 
@@ -118,6 +128,7 @@ export class Session extends Client implements Asker {
   }
 
   push(buf: Buffer, start: number, end: number): void {
+    if (this.#outbox.backlog > SLOW_CLIENT && this.#overflows()) return;
     this.#outbox.add(this.socket, buf, start, end);
     if (!this.dirty) this.#pipeline.touched(this);
   }
@@ -154,8 +165,7 @@ export class Session extends Client implements Asker {
       return;
     }
     const request = takeRequest(this.#pipeline.answers);
-    request.reply = bytes;
-    request.ready = true;
+    this.#keep(request, bytes);
     this.enqueue(request);
   }
 
@@ -168,14 +178,14 @@ export class Session extends Client implements Asker {
     if (request.writes !== 0) this.writing--;
     if (this.pins !== null && buf[start] === TYPE.error && buf[start + 1] === U) this.pins.unblocked();
     if (this.#head !== request) {
-      request.reply = Buffer.from(buf.subarray(start, end));
-      request.ready = true;
+      this.#keep(request, Buffer.from(buf.subarray(start, end)));
       return;
     }
     this.#emit(buf, start, end);
     this.#pop(request);
     for (let next = this.#head; next?.ready; next = this.#head) {
       const reply = next.reply as Buffer;
+      this.#queued -= reply.length;
       this.#emit(reply, 0, reply.length);
       this.#pop(next);
     }
@@ -185,6 +195,7 @@ export class Session extends Client implements Asker {
   /** Writes what has gathered, and goes on with what waits when it need not wait any longer. */
   settle(): void {
     if (this.closed) return;
+    if (!this.#outbox.empty) this.lastAt = clock.ms;
     this.#outbox.flush(this.socket);
     this.#outbox.backlog = this.socket.writableLength;
     this.#blocked = this.#outbox.backlog > SLOW_CLIENT;
@@ -224,8 +235,28 @@ export class Session extends Client implements Asker {
   }
 
   #emit(src: Buffer, start: number, end: number): void {
-    if (this.replies === REPLY_ON) this.#outbox.add(this.socket, src, start, end);
-    else if (this.replies === REPLY_SKIP) this.replies = REPLY_ON;
+    if (this.replies === REPLY_ON) {
+      if (this.#outbox.backlog > SLOW_CLIENT && this.#overflows()) return;
+      this.#outbox.add(this.socket, src, start, end);
+    } else if (this.replies === REPLY_SKIP) this.replies = REPLY_ON;
+  }
+
+  /** Keeps a reply until those before it have left. */
+  #keep(request: Request, reply: Buffer): void {
+    const kept = this.#overflows() ? NOTHING : reply;
+    this.#queued += kept.length;
+    request.reply = kept;
+    request.ready = true;
+  }
+
+  /** Whether there is no room for one more reply, and the connection ends for that. One reply alone always has it. */
+  #overflows(): boolean {
+    if (this.#queued + this.#outbox.backlog <= this.#pipeline.limits.outputBuffer) return false;
+    if (this.socket.destroyed) return true;
+    this.#pipeline.counters[C.closedUnsent]++;
+    this.replies = REPLY_OFF;
+    this.kill();
+    return true;
   }
 
   #settlePins(pins: Pins): void {
@@ -269,7 +300,13 @@ export class Session extends Client implements Asker {
   #read(size: number): void {
     this.#pipeline.counters[C.bytesIn] += size;
     this.lastAt = clock.tick();
-    if (this.closing || this.closed || !this.#input.take(size)) return;
+    if (this.closing || this.closed) return;
+    if (this.#input.kept + size > this.#pipeline.limits.queryBuffer) {
+      this.#pipeline.counters[C.closedUnread]++;
+      this.kill();
+      return;
+    }
+    if (!this.#input.take(size)) return;
     if (!this.held) {
       this.#serve();
       return;
@@ -311,6 +348,11 @@ export class Session extends Client implements Asker {
         break;
       }
       if (status === INVALID) {
+        // Whether the upstream asks for a login at all may have to be asked first.
+        if (frame.strange && pipeline.login.asksFirst(this, frame, null)) {
+          this.held = true;
+          break;
+        }
         pipeline.counters[C.protocolErrors]++;
         this.reply(errorReply(`ERR ${frame.error}`));
         this.closing = true;
@@ -321,6 +363,12 @@ export class Session extends Client implements Asker {
         break;
       }
       pos = frame.consumed;
+    }
+    if (needed === 0) {
+      this.begunAt = 0;
+    } else if (this.begunAt === 0 || pos !== input.pos) {
+      this.begunAt = clock.ms;
+      this.begunBytes = end - pos;
     }
     if (frame.argc > MANY_ARGS && needed === 0) frame.reset();
     sealAll();

@@ -14,6 +14,10 @@ export const ARGS_MAX = 1024 * 1024;
 /** The most bytes of one request: Redis's `client-query-buffer-limit`. */
 export const REQUEST_MAX = 1024 * 1024 * 1024;
 
+/** What Redis takes from a client that must show who it is and has not: arguments of a request, bytes of each. */
+const STRANGER_ARGS = 10;
+const STRANGER_BULK = 16_384;
+
 export const INCOMPLETE = 0;
 export const COMPLETE = 1;
 export const INVALID = -1;
@@ -29,6 +33,14 @@ const TOO_BIG_COUNT = 'too big mbulk count string';
 export const TOO_BIG_LENGTH = 'too big bulk count string';
 const EMPTY = Buffer.alloc(0);
 const EMPTY_VIEW = new DataView(EMPTY.buffer, EMPTY.byteOffset, 0);
+
+/** Who sends requests. */
+export interface Sender {
+  /** False for one that must show who it is first, and takes no more memory than that needs. */
+  readonly authenticated: boolean;
+}
+
+const ANYBODY: Sender = { authenticated: true };
 
 /**
  * The request that one client connection is sending. After `read` returned COMPLETE, `buf[start, end)` is the
@@ -52,9 +64,16 @@ export class RequestFrame {
   needed = 0;
   /** How many arguments have come whole, after INCOMPLETE. */
   found = 0;
+  /** Whether what is wrong would be right of a client that has shown who it is. */
+  strange = false;
 
   #started = false;
   #scanned = 0;
+  readonly #sender: Sender;
+
+  constructor(sender: Sender = ANYBODY) {
+    this.#sender = sender;
+  }
 
   /**
    * Reads one request from `buf[pos, end)`. After INCOMPLETE call it again with the same bytes, wherever they
@@ -100,6 +119,8 @@ export class RequestFrame {
       if (count === NOT_A_NUMBER || count > ARGS_MAX) {
         return this.#invalid(cr - pos >= INLINE_MAX ? TOO_BIG_COUNT : 'invalid multibulk length');
       }
+      if (count > STRANGER_ARGS && !this.#sender.authenticated)
+        return this.#refuse('unauthenticated multibulk length');
       next = cr + 2;
     }
     if (count <= 0) {
@@ -131,9 +152,11 @@ export class RequestFrame {
           return this.#lineMissing(at, end, TOO_BIG_LENGTH);
         }
         length = parseLength(buf, at + 1, cr);
-        if (buf[at] !== DOLLAR || length < 0 || length > BULK_MAX) {
-          return this.#invalid(lengthError(buf, at, cr));
-        }
+          if (buf[at] !== DOLLAR || length < 0 || length > BULK_MAX) {
+            return this.#invalid(lengthError(buf, at, cr));
+          }
+          if (length > STRANGER_BULK && !this.#sender.authenticated)
+            return this.#refuse('unauthenticated bulk length');
         at = cr + 2;
       }
       // Redis takes any two bytes behind a bulk string for its line end, and so must we: another reading of
@@ -177,7 +200,15 @@ export class RequestFrame {
   #invalid(words: string): typeof INVALID {
     this.error = `Protocol error: ${words}`;
     this.#started = false;
+    this.strange = false;
     return INVALID;
+  }
+
+  /** It is read from its beginning again, if its sender turns out to be known. */
+  #refuse(words: string): typeof INVALID {
+    const status = this.#invalid(words);
+    this.strange = true;
+    return status;
   }
 
   #inline(pos: number, end: number): FrameStatus {

@@ -122,6 +122,12 @@ export function descriptorOf(socket: Socket): number {
   return (socket as unknown as { _handle: { fd?: number } | null })._handle?.fd ?? -1;
 }
 
+/** Bytes that were written to the socket and that the system has not taken yet. */
+export function unsentBytes(socket: Socket): number {
+  const { _handle } = socket as unknown as { _handle: { writeQueueSize?: number } | null };
+  return _handle?.writeQueueSize ?? socket.writableLength;
+}
+
 function intoReadArea(onBytes: OnBytes): OnReadOpts {
   return {
     buffer: READ_AREA,
