@@ -72,6 +72,7 @@ export const COUNTERS = {
   closedStuck: row('client_overruns', overruns, { limit: 'request_timeout' }),
   closedUnread: row('client_overruns', overruns, { limit: 'query_buffer' }),
   closedUnsent: row('client_overruns', overruns, { limit: 'output_buffer' }),
+  unpinned: row('pin_refusals', 'Commands refused because too many upstream connections were pinned'),
   tlsFailures: row('tls_handshake_failures', 'Client connections closed because their TLS handshake failed'),
   largeReads: row('large_values', large, { direction: 'read' }),
   largeWrites: row('large_values', large, { direction: 'write' }),
@@ -105,6 +106,8 @@ export const G = {
   tracked: GAUGE_AT + 3,
   /** The longest that a verified hit was stale, in seconds. */
   worstStaleness: GAUGE_AT + 4,
+  /** Upstream connections that belong to one client, or wait for the next one. */
+  pinned: GAUGE_AT + 5,
 } as const;
 const SLOTS = GAUGE_AT + Object.keys(G).length;
 

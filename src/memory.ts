@@ -20,8 +20,9 @@ export interface SharedMemory {
   /** One cell: the id of the client that came last. */
   readonly clientIds: SharedArrayBuffer;
   readonly peers: PeerMemory;
-  /** Clients that are connected: see quota.ts. */
+  /** Clients that are connected, and pinned connections: see quota.ts. */
   readonly clients: SharedArrayBuffer;
+  readonly pinned: SharedArrayBuffer;
   /** Of all tables that are found by a hash: see resp3/hash.ts. */
   readonly hashSeed: number;
 }
@@ -36,6 +37,7 @@ export function createMemory({ workers, hot }: Pick<Config, 'workers' | 'hot'>):
     clientIds: new SharedArrayBuffer(4),
     peers: peerMemory(`heatsink ${randomUUID()}`, workers),
     clients: quotaMemory(workers),
+    pinned: quotaMemory(workers),
     hashSeed: hashSeed(),
   };
 }
@@ -45,7 +47,7 @@ export function forgetWorker(memory: SharedMemory, worker: number): void {
   Atomics.store(new Int32Array(memory.peers.present), worker, 0);
   new Versions(memory.workers, 0, memory.versions).workerLost(worker);
   new CounterMemory(memory.workers, memory.counters).workerLost(worker);
-  new Quota(memory.clients, worker, 0).abandon();
+  for (const quota of [memory.clients, memory.pinned]) new Quota(quota, worker, 0).abandon();
 }
 
 /** Gives numbers to clients, in the order in which they come, over all workers. */

@@ -65,6 +65,7 @@ import { discoverCluster, discoverStandalone } from './upstream/discover.ts';
 import { discoverSentinel } from './upstream/discover-sentinel.ts';
 import { watchHealth } from './upstream/health.ts';
 import type { UpstreamNode } from './upstream/node.ts';
+import { PinBudget } from './upstream/pin-budget.ts';
 import { Topology } from './upstream/topology.ts';
 import { watchNodes } from './upstream/watch-nodes.ts';
 
@@ -114,7 +115,10 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   onClose(() => control.close());
   const chunkDone = () => pipeline?.chunkDone();
   const lost = (node: UpstreamNode) => nodeWatch.lost(node);
-  const link = { ...identity, ...config.nodes, db, counters, chunkDone, lost };
+  const pinQuota = new Quota(memory.pinned, worker, config.nodes.maxPinned);
+  const pinned = new PinBudget(pinQuota, () => peers.tell('pins wanted', null));
+  peers.on('pins wanted', () => void pinned.makeRoom());
+  const link = { ...identity, ...config.nodes, db, pinned, counters, chunkDone, lost };
   const topology = new Topology(kind === 'cluster', link);
   onClose(() => topology.close());
   const failed = (error: Error) => log.warn({ reason: error.message }, 'the topology could not be read');
@@ -263,6 +267,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   });
   const tuned = {
     gate,
+    pinQuota,
     clientLimits,
     detector,
     tier,
@@ -281,6 +286,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const gauge = () => {
     counters[G.held] = pause.held;
     counters[G.tracked] = tracked();
+    counters[G.pinned] = pinQuota.own;
   };
   const wide = new Wide({
     topology,
@@ -345,6 +351,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     },
     maxPipeline: config.client.maxPipeline,
     limits: clientLimits,
+    pinned,
     firstDb: db,
   });
   const timer = setInterval(() => {

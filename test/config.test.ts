@@ -62,6 +62,7 @@ describe('precedence', () => {
         retryBudget: 10_000,
         topologyInterval: 10_000,
         lanes: 1,
+        maxPinned: 10_000,
         tlsCa: null,
         tlsCert: null,
         tlsKey: null,

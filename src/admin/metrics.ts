@@ -46,6 +46,11 @@ export const METRICS: readonly MetricRow[] = [
   gauge('tier_bytes', 'Bytes that the local tier takes', ({ tier }) => tier.bytes),
   gauge('tier_max_bytes', 'Bytes that the local tier may take', ({ tier }) => tier.maxBytes),
   gauge('tier_entries', 'Replies in the local tier', ({ tier }) => tier.entries),
+  gauge(
+    'pinned_connections',
+    'Upstream connections that belong to one client, or wait for the next',
+    ({ counters }) => counters[G.pinned],
+  ),
   gauge('hot_keys', 'Keys that are hot now', (snapshot) => snapshot.hotKeys),
   gauge('hot_candidates', 'Keys whose reads are counted exactly', (snapshot) => snapshot.candidates),
   gauge('ready', '1 when clients can be served', ({ ready }) => Number(ready)),

@@ -5,6 +5,7 @@ import type { Detector } from '../hotkeys/detector.ts';
 import type { ClientLimits } from '../proxy/client-limits.ts';
 import type { FillLimits } from '../proxy/fills.ts';
 import type { Gate } from '../proxy/gate.ts';
+import type { Quota } from '../quota.ts';
 import type { Appliers } from './live.ts';
 
 /** The parts that options are changed in; their fields are read when they are used. */
@@ -21,12 +22,13 @@ export interface Tuned {
   /** Null before there can be any. */
   readonly clients: () => { maxPipeline: number } | null;
   readonly gate: Gate;
+  readonly pinQuota: Quota;
   readonly clientLimits: ClientLimits;
   readonly shutdown: { timeout: number };
 }
 
 export function appliersFor(tuned: Tuned): Appliers {
-  const { detector, tier, limits, log, shown, clients, gate, clientLimits, shutdown } = tuned;
+  const { detector, tier, limits, log, shown, clients, gate, pinQuota, clientLimits, shutdown } = tuned;
   return {
     shutdownTimeout(value) {
       shutdown.timeout = value;
@@ -52,6 +54,9 @@ export function appliersFor(tuned: Tuned): Appliers {
     },
     'client.protectedMode'(value) {
       gate.protects = value;
+    },
+    'nodes.maxPinned'(value) {
+      pinQuota.most = value;
     },
     'hot.threshold'(value) {
       detector.tune({ threshold: value });

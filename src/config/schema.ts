@@ -175,6 +175,16 @@ export const OPTIONS = {
     unit: '',
     doc: 'Connections to each upstream node and protocol version that clients share',
   },
+  'nodes.maxPinned': {
+    group: 'Upstream nodes',
+    flag: 'max-pinned',
+    argument: 'N',
+    type: integer(1, 1_000_000),
+    default: 10_000,
+    unit: '',
+    doc: 'Connections to all nodes that belong to one client each, for transactions, subscriptions, blocking commands',
+    live: true,
+  },
   'nodes.tlsCa': {
     group: 'Upstream nodes',
     flag: 'nodes-tls-ca',

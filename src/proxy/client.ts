@@ -10,6 +10,7 @@ import { type Argument, encodeRequest, type Protocol } from '../resp3/encode.ts'
 import type { Lane } from '../upstream/lane.ts';
 import type { UpstreamNode } from '../upstream/node.ts';
 import type { Pin } from '../upstream/pin.ts';
+import type { PinBudget } from '../upstream/pin-budget.ts';
 import { sendQuietly } from '../upstream/quiet.ts';
 import { type Identity, spaceOf } from '../upstream/space.ts';
 import { type PinnedClient, Pins } from './pins.ts';
@@ -33,6 +34,7 @@ export interface Ends {
 export interface Beginning {
   readonly firstDb: number;
   readonly login: Login;
+  readonly pinned: PinBudget;
   /** What a pause holds now. */
   readonly paused: PauseMode;
 }
@@ -78,13 +80,15 @@ export abstract class Client implements ClientState, PinnedClient, Visitor {
   /** Whether a script comes next, which must not hold up the lane that everybody uses. */
   #script = false;
   readonly #login: Login;
+  readonly #pinned: PinBudget;
 
-  constructor(id: number, ends: Ends, { firstDb, login, paused }: Beginning) {
+  constructor(id: number, ends: Ends, { firstDb, login, pinned, paused }: Beginning) {
     this.id = id;
     this.address = `${ends.remoteAddress}:${ends.remotePort}`;
     this.localAddress = `${ends.localAddress}:${ends.localPort}`;
     this.local = isLoopback(ends.remoteAddress);
     this.#login = login;
+    this.#pinned = pinned;
     this.#db = firstDb;
     this.#rights = login.enter(this.local);
     this.#space = spaceOf(2, this.#db, this.#rights.identity);
@@ -199,10 +203,26 @@ export abstract class Client implements ClientState, PinnedClient, Visitor {
     return this.#script;
   }
 
+  /**
+   * Makes sure that it may pin connections to so many of those nodes, besides those that it has. False: there may be
+   * no more, and nothing has changed. To be asked before a command begins anything that needs them.
+   */
+  reserve(nodes: readonly UpstreamNode[], count = 1): boolean {
+    const needed = Math.min(count, this.pins?.missing(nodes) ?? nodes.length);
+    const spare = this.pins?.spare ?? 0;
+    for (let claimed = spare; claimed < needed; claimed++) {
+      if (this.#pinned.claim()) continue;
+      for (; claimed > spare; claimed--) this.#pinned.quota.release();
+      return false;
+    }
+    if (needed > spare) this.pin().spare = needed;
+    return true;
+  }
+
   /** Its pinned connections, which it has from now on; to be asked for with nothing under way elsewhere. */
   pin(): Pins {
     if (this.pins === null) {
-      this.pins = new Pins(this);
+      this.pins = new Pins(this, this.#pinned);
       this.#limit();
     }
     return this.pins;

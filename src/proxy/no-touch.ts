@@ -11,6 +11,7 @@ import { sendQuietly } from '../upstream/quiet.ts';
 import type { Topology } from '../upstream/topology.ts';
 import { type Answers, failure } from './answers.ts';
 import { DONE, FORWARD, type Outcome } from './outcome.ts';
+import { EVERYWHERE, hasRoom } from './pin-room.ts';
 import { takeRequest } from './request.ts';
 import type { Session } from './session.ts';
 
@@ -61,6 +62,7 @@ export class NoTouch {
   /** One server says whether it knows the command; the others are told when they are first needed. */
   #begin(session: Session): void {
     const { topology, answers, counters } = this.#on;
+    if (!hasRoom(session, counters, topology.nodes, EVERYWHERE)) return;
     const pins = session.pin();
     pins.blocked = true;
     const settle = (reply: Buffer) => {

@@ -18,6 +18,7 @@ import type { ClientPause } from './client-pause.ts';
 import type { ClientUnblock } from './client-unblock.ts';
 import type { Clients } from './clients.ts';
 import { DONE, FORWARD, HOLD, type Outcome } from './outcome.ts';
+import { EVERYWHERE, hasRoom } from './pin-room.ts';
 import { takeRequest } from './request.ts';
 import type { Session } from './session.ts';
 import { stream } from './stream.ts';
@@ -86,6 +87,16 @@ export class OwnConnection {
 
   /** Serves a command whose route is `state`. */
   serve(session: Session, frame: RequestFrame, command: Command): Outcome {
+    const outcome = this.#serve(session, frame, command);
+    const { pins } = session;
+    if (pins === null) return outcome;
+    pins.relax();
+    // Room was taken for connections, and none was needed.
+    if (pins.none && pins.idle && session.pending === 0) session.unpin();
+    return outcome;
+  }
+
+  #serve(session: Session, frame: RequestFrame, command: Command): Outcome {
     if (command.state === 'transaction') return this.#on.transactions.serve(session, frame, command);
     // The server says what is wrong with it.
     if (command.state === 'script' || !fits(command, frame)) return FORWARD;
@@ -102,6 +113,7 @@ export class OwnConnection {
       case 'monitor':
         return this.#monitor(session, frame);
       case 'wait':
+        if (!this.#hasRoom(session, this.#on.topology.nodes, EVERYWHERE)) return DONE;
         this.#on.blocking.sendWait(session, frame, command);
         return DONE;
       default:
@@ -132,6 +144,7 @@ export class OwnConnection {
   #keyed(session: Session, frame: RequestFrame, command: Command): Outcome {
     const node = this.#nodeOf(session, frame, command);
     if (node === null) return this.#reply(session, SLOT_UNSERVED);
+    if (!this.#hasRoom(session, [node])) return DONE;
     if (command.state === 'subscription') this.#on.subscribing.send(session, frame, command, node);
     else this.#on.blocking.send(session, frame, command, this.#keys, node);
     return DONE;
@@ -147,6 +160,7 @@ export class OwnConnection {
 
   /** MONITOR shows what all nodes do, in the words of each; the first one says OK for all. */
   #monitor(session: Session, { buf, start, end }: RequestFrame): typeof DONE {
+    if (!this.#hasRoom(session, this.#on.topology.nodes, EVERYWHERE)) return DONE;
     const pins = session.pin();
     pins.monitoring = true;
     const [first, ...others] = this.#on.topology.nodes.map((node) => pins.need(node).lane);
@@ -162,6 +176,10 @@ export class OwnConnection {
       sendQuietly(other, bytes);
     }
     return DONE;
+  }
+
+  #hasRoom(session: Session, nodes: readonly UpstreamNode[], count = 1): boolean {
+    return hasRoom(session, this.#on.counters, nodes, count);
   }
 
   #reply(session: Session, bytes: Buffer): typeof DONE {

@@ -4,6 +4,7 @@
 import { TYPE } from '../resp3/reply-frame.ts';
 import type { UpstreamNode } from '../upstream/node.ts';
 import type { Pin, PinHolder } from '../upstream/pin.ts';
+import type { PinBudget } from '../upstream/pin-budget.ts';
 import { protocolOf } from '../upstream/space.ts';
 import type { Untouched } from './no-touch.ts';
 import type { Subscriptions } from './subscriptions.ts';
@@ -39,14 +40,18 @@ export class Pins implements PinHolder {
   opening = false;
   /** Whether other clients redirect their invalidations to this one. */
   redirectedTo = false;
+  /** Connections that it may still open: room for them is taken. */
+  spare = 0;
 
   /** Whether the server may be about to close them. */
   #spoiled = false;
   readonly #client: PinnedClient;
+  readonly #budget: PinBudget;
   readonly #pins = new Map<UpstreamNode, Pin>();
 
-  constructor(client: PinnedClient) {
+  constructor(client: PinnedClient, budget: PinBudget) {
     this.#client = client;
+    this.#budget = budget;
   }
 
   /** Whether there is no reason left to have them. */
@@ -68,6 +73,28 @@ export class Pins implements PinHolder {
     return this.#pins.values();
   }
 
+  get none(): boolean {
+    return this.#pins.size === 0;
+  }
+
+  /** To how many of those nodes it has no connection. */
+  missing(nodes: readonly UpstreamNode[]): number {
+    return nodes.filter((node) => !this.#pins.has(node)).length;
+  }
+
+  /** Gives back the room that it does not need any more. */
+  relax(): void {
+    // These may need a connection to any node at any time.
+    if (this.tracking !== null || this.untouched !== null || this.blocked) return;
+    const kept = this.transaction?.open && this.transaction.pin === null ? 1 : 0;
+    while (this.spare > kept) this.#spend();
+  }
+
+  #spend(): void {
+    this.spare--;
+    this.#budget.quota.release();
+  }
+
   /** The client's connection to that node, or null when it has none there. */
   to(node: UpstreamNode): Pin | null {
     // A client that caches must be told of all that it reads, wherever that is.
@@ -81,6 +108,7 @@ export class Pins implements PinHolder {
     if (pin === undefined) {
       pin = node.pins.take(this.#client.space, this);
       this.#pins.set(node, pin);
+      if (this.spare > 0) this.#spend();
       pin.name = this.#client.name;
     }
     this.tracking?.follow(pin);
@@ -112,6 +140,7 @@ export class Pins implements PinHolder {
     const usable = clean && !this.#spoiled;
     for (const [node, pin] of this.#pins) node.pins.give(pin, usable && pin.space === this.#client.space);
     this.#pins.clear();
+    while (this.spare > 0) this.#spend();
   }
 
   unasked(pin: Pin, buf: Buffer, start: number, end: number): boolean {

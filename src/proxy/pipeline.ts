@@ -38,6 +38,7 @@ import type { RequestFrame } from '../resp3/request-frame.ts';
 import type { Lane } from '../upstream/lane.ts';
 import type { UpstreamNode } from '../upstream/node.ts';
 import { holdBytes } from '../upstream/outgoing.ts';
+import type { PinBudget } from '../upstream/pin-budget.ts';
 import { slotOf } from '../upstream/slot.ts';
 import type { Topology } from '../upstream/topology.ts';
 import type { Admission } from './admission.ts';
@@ -91,6 +92,7 @@ export interface PipelineParts {
   readonly askKeys: (args: Buffer[], known: boolean) => Promise<number[] | null>;
   readonly maxPipeline: number;
   readonly limits: ClientLimits;
+  readonly pinned: PinBudget;
   readonly firstDb: number;
 }
 
@@ -100,6 +102,7 @@ export class Pipeline implements Servant {
   /** May change at any time. */
   maxPipeline: number;
   readonly limits: ClientLimits;
+  readonly pinned: PinBudget;
   readonly firstDb: number;
   readonly login: Login;
   readonly #on: PipelineParts;
@@ -113,6 +116,7 @@ export class Pipeline implements Servant {
     this.answers = parts.answers;
     this.maxPipeline = parts.maxPipeline;
     this.limits = parts.limits;
+    this.pinned = parts.pinned;
     this.firstDb = parts.firstDb;
     this.login = parts.login;
     this.#untilVerified = parts.verifier.draw();

@@ -7,6 +7,7 @@ import type { RequestFrame } from '../resp3/request-frame.ts';
 import type { Topology } from '../upstream/topology.ts';
 import { failure } from './answers.ts';
 import { DONE, HOLD, type Outcome } from './outcome.ts';
+import { hasRoom } from './pin-room.ts';
 import { takeRequest } from './request.ts';
 import type { Session } from './session.ts';
 
@@ -27,6 +28,7 @@ export function stream(
     session.reply(ONE_SERVER);
     return DONE;
   }
+  if (!hasRoom(session, counters, topology.nodes)) return DONE;
   const pins = session.pin();
   const pin = pins.need(topology.nodes[0]);
   // A server begins no stream while replies to what opened the connection are on their way.

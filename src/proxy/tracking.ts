@@ -16,6 +16,7 @@ import { type Answers, failure } from './answers.ts';
 import { ask, settleLater } from './client-calls.ts';
 import { DONE, FORWARD, HOLD, type Outcome } from './outcome.ts';
 import type { Peers } from './peers.ts';
+import { EVERYWHERE, hasRoom } from './pin-room.ts';
 import { takeRequest } from './request.ts';
 import type { Session } from './session.ts';
 
@@ -138,7 +139,8 @@ export class Tracking {
     const order = on ? this.#orderOf(session, frame) : null;
     if (order === HOLD) return HOLD;
     if (Buffer.isBuffer(order)) return this.#reply(session, order);
-    const { topology } = this.#on;
+    const { topology, counters } = this.#on;
+    if (on && !hasRoom(session, counters, topology.nodes, EVERYWHERE)) return DONE;
     const pins = session.pin();
     const node = this.#home(session);
     this.#send(session, order?.request ?? frame.buf.subarray(frame.start, frame.end), node, (reply) => {

@@ -19,6 +19,7 @@ import type { ClientPause } from './client-pause.ts';
 import { noteEffect } from './effects.ts';
 import type { ExecCall } from './exec.ts';
 import { DONE, FORWARD, HOLD, type Outcome } from './outcome.ts';
+import { hasRoom } from './pin-room.ts';
 import type { Pins } from './pins.ts';
 import type { Redirects } from './redirects.ts';
 import { type Request, takeRequest, WRITES_ALL, WRITES_KEYS } from './request.ts';
@@ -173,12 +174,14 @@ export class Transactions {
   #multi(session: Session, { buf, start, end }: RequestFrame, transaction: Transaction | null): Outcome {
     if (transaction?.open) return this.#reply(session, NESTED);
     if (session.pending > 0) return HOLD;
+    const { topology, counters } = this.#on;
+    if (!transaction?.pin && !hasRoom(session, counters, topology.nodes)) return DONE;
     const pins = session.pin();
     pins.transaction ??= new Transaction();
     pins.transaction.open = true;
     pins.transaction.multi = Buffer.from(buf.subarray(start, end));
     pins.transaction.owner = this.#owner(pins.transaction);
-    if (!this.#on.topology.cluster) pins.transaction.node = this.#on.topology.nodes[0];
+    if (!topology.cluster) pins.transaction.node = topology.nodes[0];
     return this.#reply(session, OK);
   }
 

@@ -12,6 +12,7 @@ import type { UpstreamNode } from '../upstream/node.ts';
 import type { Topology } from '../upstream/topology.ts';
 import { type Answers, failure, SLOT_UNSERVED } from './answers.ts';
 import { DONE, HOLD, type Outcome } from './outcome.ts';
+import { hasRoom } from './pin-room.ts';
 import type { Redirects } from './redirects.ts';
 import { type Request, takeRequest } from './request.ts';
 import type { Session } from './session.ts';
@@ -55,6 +56,7 @@ export class Watch {
       before.unwatched = true;
       return this.#reply(session, OK);
     }
+    if (!hasRoom(session, counters, [node])) return DONE;
     const pins = session.pin();
     const transaction = before ?? new Transaction();
     const first = !transaction.watching;

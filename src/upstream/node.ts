@@ -8,6 +8,7 @@ import { Circuit } from './circuit.ts';
 import { Lane } from './lane.ts';
 import type { LaneOptions } from './lane-options.ts';
 import { PinPool } from './pin.ts';
+import type { PinBudget } from './pin-budget.ts';
 import { RetryBudget } from './retry-budget.ts';
 import { databaseOf, type Identity, identityOf, isOwn, protocolOf, spaceOf } from './space.ts';
 import { Tracker, type TrackerOptions } from './tracking.ts';
@@ -30,6 +31,7 @@ export interface LinkOptions {
   readonly lanes: number;
   /** Reads that may be sent again after their connection broke, per second and node. */
   readonly retryBudget: number;
+  readonly pinned: PinBudget;
   readonly counters: Counters;
   readonly chunkDone: () => void;
   /** A connection to that node broke, or could not be made. */
@@ -69,7 +71,7 @@ export class UpstreamNode {
       closed: () => this.#circuitClosed(),
       silent: (reason) => this.#breakUp(reason),
     });
-    this.pins = new PinPool(this, (space) => this.#laneOptions(space));
+    this.pins = new PinPool(this, link.pinned, (space) => this.#laneOptions(space));
   }
 
   /** The lane of a client of that space; a client always gets the same one. */

@@ -8,6 +8,7 @@ import { Call } from './call.ts';
 import { Lane } from './lane.ts';
 import type { LaneOptions } from './lane-options.ts';
 import { releaseBytes } from './outgoing.ts';
+import type { IdlePins, PinBudget } from './pin-budget.ts';
 import { sendQuietly } from './quiet.ts';
 
 /** Connections that wait for their next user, per node and space. */
@@ -89,21 +90,26 @@ export class Pin {
 }
 
 /** The pinned connections of one node that nobody uses now. */
-export class PinPool {
+export class PinPool implements IdlePins {
   readonly #node: PinOwner;
+  readonly #budget: PinBudget;
   readonly #options: (space: number) => LaneOptions;
   readonly #all = new Set<Pin>();
   readonly #idle: Pin[] = [];
 
-  constructor(node: PinOwner, options: (space: number) => LaneOptions) {
+  constructor(node: PinOwner, budget: PinBudget, options: (space: number) => LaneOptions) {
     this.#node = node;
+    this.#budget = budget;
     this.#options = options;
   }
 
-  /** A connection for that holder alone; it may still have to connect, and takes calls at once. */
+  /**
+   * A connection for that holder alone; it may still have to connect, and takes calls at once. Whether there is room
+   * for it is for the holder to ask before.
+   */
   take(space: number, holder: PinHolder): Pin {
     const at = this.#idle.findLastIndex((pin) => pin.space === space);
-    const pin = at >= 0 ? this.#idle.splice(at, 1)[0] : this.#make(space);
+    const pin = at >= 0 ? this.#takeIdle(at) : this.#make(space);
     pin.holder = holder;
     return pin;
   }
@@ -135,8 +141,16 @@ export class PinPool {
 
   #keep(pin: Pin): void {
     const full = this.#idle.filter(({ space }) => space === pin.space).length >= IDLE_MAX;
-    if (full) this.#close(pin);
-    else this.#idle.push(pin);
+    if (full) {
+      this.#close(pin);
+    } else {
+      this.#idle.push(pin);
+      this.#budget.idle.add(this);
+    }
+  }
+
+  closeIdle(): void {
+    this.#close(this.#takeIdle(0));
   }
 
   /** Closes the connections of a space that nobody uses any more. */
@@ -154,19 +168,32 @@ export class PinPool {
     const pin: Pin = new Pin(this.#node, space, {
       ...options,
       lost: (reason) => {
-        if (!this.#all.delete(pin)) return;
+        if (!this.#drop(pin)) return;
         options.lost?.(reason);
         const at = this.#idle.indexOf(pin);
-        if (at >= 0) this.#idle.splice(at, 1);
+        if (at >= 0) this.#takeIdle(at);
       },
     });
     this.#all.add(pin);
+    this.#budget.quota.insist();
     return pin;
+  }
+
+  #takeIdle(at: number): Pin {
+    const [pin] = this.#idle.splice(at, 1);
+    if (this.#idle.length === 0) this.#budget.idle.delete(this);
+    return pin;
+  }
+
+  #drop(pin: Pin): boolean {
+    if (!this.#all.delete(pin)) return false;
+    this.#budget.quota.release();
+    return true;
   }
 
   /** First out of the list: what is closed on purpose is not lost. */
   #close(pin: Pin): void {
-    this.#all.delete(pin);
+    this.#drop(pin);
     pin.lane.close();
   }
 }
