@@ -30,6 +30,7 @@ export const COUNTERS = {
   staleServed: row('requests', requests, { outcome: 'stale_on_error' }),
   local: row('requests', requests, { outcome: 'local' }),
   refused: row('requests', requests, { outcome: 'refused' }),
+  shed: row('requests', requests, { outcome: 'shed' }),
   failed: row('requests', requests, { outcome: 'error' }),
   sentRead: row('upstream_requests', upstream, { purpose: 'read' }),
   sentWrite: row('upstream_requests', upstream, { purpose: 'write' }),
@@ -108,7 +109,11 @@ export const G = {
   worstStaleness: GAUGE_AT + 4,
   /** Upstream connections that belong to one client, or wait for the next one. */
   pinned: GAUGE_AT + 5,
+  /** Seconds by which its thread was late last. */
+  loopLag: GAUGE_AT + 6,
 } as const;
+/** Of these the worst worker's says more than the sum. */
+const WORST = [G.worstStaleness, G.loopLag];
 const SLOTS = GAUGE_AT + Object.keys(G).length;
 
 /** What one worker has counted: it alone writes there. */
@@ -131,15 +136,17 @@ export class CounterMemory {
     return new Float64Array(this.shared, STRIDE * worker, SLOTS);
   }
 
-  /** The sums over all workers. */
+  /** The sums over all workers; of what is late, the latest. */
   totals(): Counters {
     const sums = new Float64Array(SLOTS);
     for (let worker = 0; worker < this.workers; worker++) {
       const slots = this.of(worker);
       for (let slot = 0; slot < SLOTS; slot++) sums[slot] += slots[slot];
     }
-    const worst = Array.from({ length: this.workers }, (_, worker) => this.of(worker)[G.worstStaleness]);
-    sums[G.worstStaleness] = Math.max(...worst);
+    for (const slot of WORST) {
+      const values = Array.from({ length: this.workers }, (_, worker) => this.of(worker)[slot]);
+      sums[slot] = Math.max(...values);
+    }
     return sums;
   }
 

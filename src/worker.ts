@@ -39,6 +39,7 @@ import { Gate } from './proxy/gate.ts';
 import { Invalidation } from './proxy/invalidation.ts';
 import { LastValues } from './proxy/last-values.ts';
 import { listen } from './proxy/listener.ts';
+import { watchLoopLag } from './proxy/loop-lag.ts';
 import { NoTouch } from './proxy/no-touch.ts';
 import { OwnConnection } from './proxy/own-connection.ts';
 import type { Peers } from './proxy/peers.ts';
@@ -259,6 +260,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     outputBuffer: outputBuffer || Number.POSITIVE_INFINITY,
   };
   onClose(watchClients(sessions, clientLimits, counters));
+  const shed = { ...config.shed };
   const gate = new Gate({
     quota: new Quota(memory.clients, worker, config.client.maxClients),
     protects: config.client.protectedMode,
@@ -268,6 +270,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const tuned = {
     gate,
     pinQuota,
+    shed,
     clientLimits,
     detector,
     tier,
@@ -354,6 +357,12 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     pinned,
     firstDb: db,
   });
+  const serving = pipeline;
+  onClose(
+    watchLoopLag(shed, counters, (reply) => {
+      serving.shed = reply;
+    }),
+  );
   const timer = setInterval(() => {
     detector.advance(clock.tick());
     gauge();

@@ -56,6 +56,7 @@ describe('precedence', () => {
         outputBuffer: 2 ** 28,
         protectedMode: true,
       },
+      shed: { lag: 0 },
       nodes: {
         connectTimeout: 2000,
         replyTimeout: 5000,

@@ -218,6 +218,47 @@ describe('client.outputBuffer', () => {
   });
 });
 
+describe('shed.lag', () => {
+  /** Keeps the thread that serves busy, which is this one too. */
+  const block = (ms: number) => {
+    const until = performance.now() + ms;
+    while (performance.now() < until);
+  };
+
+  it('refuses what would be sent on while the thread is late, and nothing else', async () => {
+    const proxy = await proxyWith({ 'shed-lag': '200', workers: '1' });
+    const [wire, pinned] = [wireTo(proxy), wireTo(proxy)];
+    expect(await wire.say('SET', 'k', 'v')).toBe('+OK');
+    expect(await pinned.say('MULTI')).toBe('+OK');
+    wire.sendAll([
+      ['GET', 'k'],
+      ['SET', 'k', 'w'],
+      ['MGET', 'a', 'b'],
+      ['CLIENT', 'GETNAME'],
+    ]);
+    pinned.sendAll([['SET', 'k', 'x']]);
+    block(500);
+    const replies = (await wire.replies(4)).map((reply) => reply.toString());
+    for (const reply of replies.slice(0, 3))
+      expect(reply).toMatch(/^-BUSY heatsink: it is \d+ ms behind, .*shed\.lag/);
+    expect(replies[3]).toBe('$-1\r\n');
+    expect((await pinned.replies(1)).join()).toBe('+QUEUED\r\n');
+    await waitFor(async () => (await wire.say('GET', 'k')) === '$1\r\nv');
+    const metrics = await proxy.metrics();
+    expect(metrics.sum('heatsink_requests_total', { outcome: 'shed' })).toBeGreaterThanOrEqual(3);
+    expect(metrics.sum('heatsink_event_loop_lag_seconds')).toBeGreaterThanOrEqual(0);
+  });
+
+  it('is 0 unless told otherwise: nothing is refused, however late', async () => {
+    const proxy = await proxyWith({ workers: '1' });
+    const wire = wireTo(proxy);
+    await wire.say('SET', 'k', 'v');
+    wire.sendAll([['GET', 'k']]);
+    block(300);
+    expect((await wire.replies(1)).join()).toBe('$1\r\nv\r\n');
+  });
+});
+
 describe('client.protectedMode', () => {
   const outer = Object.values(networkInterfaces())
     .flatMap((addresses) => addresses ?? [])

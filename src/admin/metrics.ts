@@ -51,6 +51,11 @@ export const METRICS: readonly MetricRow[] = [
     'Upstream connections that belong to one client, or wait for the next',
     ({ counters }) => counters[G.pinned],
   ),
+  gauge(
+    'event_loop_lag_seconds',
+    'How late the thread that is latest was last',
+    ({ counters }) => counters[G.loopLag],
+  ),
   gauge('hot_keys', 'Keys that are hot now', (snapshot) => snapshot.hotKeys),
   gauge('hot_candidates', 'Keys whose reads are counted exactly', (snapshot) => snapshot.candidates),
   gauge('ready', '1 when clients can be served', ({ ready }) => Number(ready)),

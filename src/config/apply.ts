@@ -5,6 +5,7 @@ import type { Detector } from '../hotkeys/detector.ts';
 import type { ClientLimits } from '../proxy/client-limits.ts';
 import type { FillLimits } from '../proxy/fills.ts';
 import type { Gate } from '../proxy/gate.ts';
+import type { LagLimit } from '../proxy/loop-lag.ts';
 import type { Quota } from '../quota.ts';
 import type { Appliers } from './live.ts';
 
@@ -23,12 +24,13 @@ export interface Tuned {
   readonly clients: () => { maxPipeline: number } | null;
   readonly gate: Gate;
   readonly pinQuota: Quota;
+  readonly shed: LagLimit;
   readonly clientLimits: ClientLimits;
   readonly shutdown: { timeout: number };
 }
 
 export function appliersFor(tuned: Tuned): Appliers {
-  const { detector, tier, limits, log, shown, clients, gate, pinQuota, clientLimits, shutdown } = tuned;
+  const { detector, tier, limits, log, shown, clients, gate, pinQuota, shed, clientLimits, shutdown } = tuned;
   return {
     shutdownTimeout(value) {
       shutdown.timeout = value;
@@ -54,6 +56,9 @@ export function appliersFor(tuned: Tuned): Appliers {
     },
     'client.protectedMode'(value) {
       gate.protects = value;
+    },
+    'shed.lag'(value) {
+      shed.lag = value;
     },
     'nodes.maxPinned'(value) {
       pinQuota.most = value;

@@ -69,4 +69,14 @@ export const LIMIT_OPTIONS = {
     doc: 'Whether clients that are not on this machine are refused while nobody checks who they are: there are no users, and auth is auto',
     live: true,
   },
+  'shed.lag': {
+    group: GROUP,
+    flag: 'shed-lag',
+    argument: 'MS',
+    type: integer(0, 600_000),
+    default: 0,
+    unit: 'ms',
+    doc: 'Lateness of a worker past which it answers -BUSY to what it would send on; 0: never',
+    live: true,
+  },
 } as const satisfies Record<string, Option>;

@@ -7,6 +7,7 @@
 //              client-pause.ts       does a CLIENT PAUSE hold it?                   -> waits
 //              own-connection.ts     does it need a connection of its own upstream? -> pinned
 //              wide.ts               does it need several nodes, or a reply that is completed? -> scattered
+//   shed       loop-lag.ts            is this thread too late already?                -> refusal
 //   keys       commands/keys         which keys
 //   detect     hotkeys/detector      reads are counted
 //   coalesce   shared-reads.ts       is the same read waiting to be sent?           -> joins it
@@ -103,6 +104,8 @@ export class Pipeline implements Servant {
   maxPipeline: number;
   readonly limits: ClientLimits;
   readonly pinned: PinBudget;
+  /** The reply to what would be sent on, while nothing is; see loop-lag.ts. */
+  shed: Buffer | null = null;
   readonly firstDb: number;
   readonly login: Login;
   readonly #on: PipelineParts;
@@ -140,6 +143,7 @@ export class Pipeline implements Servant {
       if (outcome !== FORWARD) return outcome === DONE;
       if (command === null) return this.#askKeys(session, frame, null);
     }
+    if (this.shed !== null && session.pins === null) return this.#shed(session, this.shed);
     // Commands that were sent by an older map must be answered before the next one may overtake them elsewhere.
     if (session.generation !== topology.generation) {
       if (session.pending > 0) return false;
@@ -411,6 +415,12 @@ export class Pipeline implements Servant {
     this.counters[C.refused]++;
     session.reply(errorReply(refused(name, refusal)));
     return DONE;
+  }
+
+  #shed(session: Session, reply: Buffer): true {
+    this.counters[C.shed]++;
+    session.reply(reply);
+    return true;
   }
 
   #fail(session: Session, reply: Buffer): true {
