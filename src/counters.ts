@@ -74,6 +74,7 @@ export const COUNTERS = {
   closedUnread: row('client_overruns', overruns, { limit: 'query_buffer' }),
   closedUnsent: row('client_overruns', overruns, { limit: 'output_buffer' }),
   unpinned: row('pin_refusals', 'Commands refused because too many upstream connections were pinned'),
+  http: row('cross_protocol', 'Client connections closed because they spoke HTTP'),
   tlsFailures: row('tls_handshake_failures', 'Client connections closed because their TLS handshake failed'),
   largeReads: row('large_values', large, { direction: 'read' }),
   largeWrites: row('large_values', large, { direction: 'write' }),

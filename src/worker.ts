@@ -26,6 +26,7 @@ import { Detector } from './hotkeys/detector.ts';
 import { clientIds, type SharedMemory } from './memory.ts';
 import { Admission } from './proxy/admission.ts';
 import { Answers } from './proxy/answers.ts';
+import { attackLog } from './proxy/attack-log.ts';
 import { Blocking } from './proxy/blocking.ts';
 import { type ClientLimits, watchClients } from './proxy/client-limits.ts';
 import { ClientPause } from './proxy/client-pause.ts';
@@ -354,6 +355,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     },
     maxPipeline: config.client.maxPipeline,
     limits: clientLimits,
+    attacked: attackLog(log),
     pinned,
     firstDb: db,
   });

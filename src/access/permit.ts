@@ -16,7 +16,7 @@ const NOT_THESE_KEYS = errorReply(
   'NOPERM this user has no permissions to access one of the keys used as arguments',
 );
 /** What may be sent before the client has shown who it is. */
-const BEFORE_AUTH = new Set(['auth', 'hello', 'quit', 'reset', 'post', 'host:']);
+const BEFORE_AUTH = new Set(['auth', 'hello', 'quit', 'reset']);
 
 export class Permit {
   readonly #policy: Policy;

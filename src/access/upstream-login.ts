@@ -25,7 +25,7 @@ const PING = encodeRequest(['PING']);
 /** An administrative command that changes nothing: who may send it is taken for an admin. */
 const ADMINISTRATIVE = encodeRequest(['CONFIG', 'GET', 'databases']);
 /** Commands that need no login, or are one. */
-const WITHOUT_LOGIN = new Set(['auth', 'quit', 'reset', 'post', 'host:']);
+const WITHOUT_LOGIN = new Set(['auth', 'quit', 'reset']);
 
 /** Of the connections over which logins are tried. */
 const DOOR: Identity = { username: '', password: null };

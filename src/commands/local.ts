@@ -26,7 +26,6 @@ const NOAUTH = errorReply(
   'NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> <pass> option ' +
     'can be used to authenticate the client and select the RESP protocol version at the same time',
 );
-const NOTHING = Buffer.alloc(0);
 
 const ANSWERS: ReadonlyMap<string, { readonly arity: number; readonly answer: Answer }> = new Map([
   ['hello', { arity: -1, answer: hello }],
@@ -39,24 +38,30 @@ const ANSWERS: ReadonlyMap<string, { readonly arity: number; readonly answer: An
   ['client|setname', { arity: 3, answer: clientSetName }],
   ['client|setinfo', { arity: 4, answer: clientSetInfo }],
   ['acl|whoami', { arity: 2, answer: aclWhoAmI }],
-  // The first words of an HTTP request, which a web page can make a browser send: Redis hangs up, too.
-  ['post', { arity: -1, answer: hangUp }],
-  ['host:', { arity: -1, answer: hangUp }],
 ]);
 
+/** Words of an HTTP request, which a web page can make a browser send: whoever says them is hung up on, as by Redis. */
+const OF_HTTP = ['post', 'host:'];
+
 /** The commands answered here, in lower case, and the number of arguments of each, as COMMAND gives it. */
-export const LOCAL_ARITY: ReadonlyMap<string, number> = new Map(
-  [...ANSWERS].map(([name, { arity }]) => [name, arity]),
-);
+export const LOCAL_ARITY: ReadonlyMap<string, number> = new Map([
+  ...Array.from(ANSWERS, ([name, { arity }]) => [name, arity] as const),
+  ...OF_HTTP.map((word) => [word, -1] as const),
+]);
 
 export function isAnsweredLocally(name: string): boolean {
-  return ANSWERS.has(name);
+  return LOCAL_ARITY.has(name);
+}
+
+/** Whether that is a word of another protocol, after which nothing more is read of the connection. */
+export function speaksHttp(name: string): boolean {
+  return OF_HTTP.includes(name);
 }
 
 /**
- * The reply to a request about the client's own connection, after changing `client` accordingly; empty for a
- * connection that is to be closed without a word. Null when the upstream has the better answer: above all to a
- * wrong number of arguments, which no server takes, so nothing there changes.
+ * The reply to a request about the client's own connection, after changing `client` accordingly. Null when the
+ * upstream has the better answer: above all to a wrong number of arguments, which no server takes, so nothing there
+ * changes.
  */
 export function answerLocally(
   command: Command,
@@ -153,9 +158,4 @@ function reset(_frame: RequestFrame, client: ClientState): Buffer {
 function quit(_frame: RequestFrame, client: ClientState): Buffer {
   client.closing = true;
   return OK;
-}
-
-function hangUp(_frame: RequestFrame, client: ClientState): Buffer {
-  client.closing = true;
-  return NOTHING;
 }

@@ -26,7 +26,7 @@ import { argument } from '../commands/argument.ts';
 import type { PauseMode } from '../commands/client-pause.ts';
 import type { Command } from '../commands/command.ts';
 import { findKeys, fits, hashKeys, KeyPositions } from '../commands/keys.ts';
-import { answerLocally, type ServerFacts } from '../commands/local.ts';
+import { answerLocally, type ServerFacts, speaksHttp } from '../commands/local.ts';
 import { refused } from '../commands/refused.ts';
 import { splitByShard } from '../commands/split.ts';
 import type { CommandTable } from '../commands/table.ts';
@@ -83,6 +83,8 @@ export interface PipelineParts {
   readonly pause: ClientPause;
   readonly verifier: Verifier;
   readonly counters: Counters;
+  /** Somebody at that address speaks HTTP. */
+  readonly attacked: (address: string) => void;
   readonly facts: ServerFacts;
   /** The upstream's commands; another object after they were read again. */
   readonly table: () => CommandTable;
@@ -370,6 +372,12 @@ export class Pipeline implements Servant {
 
   /** All that is not simply sent on: by whom it is asked, or what. `command` is null for an unknown one. */
   #special(session: Session, frame: RequestFrame, command: Command | null): Outcome {
+    if (command !== null && speaksHttp(command.name)) {
+      this.#on.attacked(session.address);
+      this.counters[C.http]++;
+      session.kill();
+      return DONE;
+    }
     const refused = this.#on.admission.serve(session, frame, command);
     if (refused !== FORWARD) return refused;
     if (session.restricted) {
@@ -407,7 +415,7 @@ export class Pipeline implements Servant {
     const reply = answerLocally(command, frame, session, this.#on.facts);
     if (reply === null) return FORWARD;
     this.counters[C.local]++;
-    if (reply.length > 0) session.reply(reply);
+    session.reply(reply);
     return DONE;
   }
 
