@@ -3,8 +3,8 @@
 
 import type * as z from 'zod';
 import { policyMap, userList } from './access-types.ts';
-import type { Option } from './option.ts';
 import { LIMIT_OPTIONS } from './limit-options.ts';
+import type { Option } from './option.ts';
 import {
   address,
   addressOrNone,

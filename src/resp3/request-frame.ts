@@ -152,11 +152,11 @@ export class RequestFrame {
           return this.#lineMissing(at, end, TOO_BIG_LENGTH);
         }
         length = parseLength(buf, at + 1, cr);
-          if (buf[at] !== DOLLAR || length < 0 || length > BULK_MAX) {
-            return this.#invalid(lengthError(buf, at, cr));
-          }
-          if (length > STRANGER_BULK && !this.#sender.authenticated)
-            return this.#refuse('unauthenticated bulk length');
+        if (buf[at] !== DOLLAR || length < 0 || length > BULK_MAX) {
+          return this.#invalid(lengthError(buf, at, cr));
+        }
+        if (length > STRANGER_BULK && !this.#sender.authenticated)
+          return this.#refuse('unauthenticated bulk length');
         at = cr + 2;
       }
       // Redis takes any two bytes behind a bulk string for its line end, and so must we: another reading of
