@@ -14,6 +14,11 @@ export interface ProxyOptions {
   file?: string;
 }
 
+export interface ProcessOptions extends ProxyOptions {
+  /** On top of the environment of this process. */
+  env?: NodeJS.ProcessEnv;
+}
+
 export interface RunningProxy {
   readonly host: string;
   readonly port: number;
@@ -37,13 +42,15 @@ export interface ProxyProcess extends RunningProxy {
 }
 
 /** Starts `heatsink serve` as a process and waits until it answers on its client port. */
-export async function spawnProxy({ upstream, flags = {}, file }: ProxyOptions): Promise<ProxyProcess> {
+export async function spawnProxy(options: ProcessOptions): Promise<ProxyProcess> {
+  const { upstream, flags = {}, file, env } = options;
   const [port, adminPort] = [await freePort(), await freePort()];
   const listen = { listen: `127.0.0.1:${port}`, admin: `127.0.0.1:${adminPort}` };
   const all = { 'log-level': 'warn', ...listen, ...flags, upstream };
   const args = Object.entries(all).flatMap(([flag, value]) => [`--${flag}`, value]);
   const child = await spawnCli(['serve', ...args, ...(file ? ['--config', file] : [])], {
     ready: () => answersPing(port),
+    ...(env && { env: { ...process.env, ...env } }),
   });
   const { pid, output, kill } = child;
   const stop = (signal: NodeJS.Signals = 'SIGTERM') => child.stop(signal);
