@@ -117,7 +117,7 @@ describe('a port that accepts connections and never answers', () => {
 });
 
 describe('a node that is silent', () => {
-  const QUICK = { 'reply-timeout': '300', 'connect-timeout': '300' };
+  const QUICK = { 'reply-timeout': '500', 'connect-timeout': '1000' };
 
   it('keeps no pile of clients waiting, is out of reach for those that come, and is found again', async () => {
     const upstream = await redis();
@@ -174,7 +174,8 @@ describe('a node that is silent', () => {
   });
 
   it('holds up nobody who asks the other nodes of its cluster', async () => {
-    const cluster: Cluster = await startCluster();
+    // The others serve their slots whatever becomes of this one.
+    const cluster: Cluster = await startCluster({ args: ['--cluster-require-full-coverage', 'no'] });
     open.push(() => cluster.stop());
     const proxy = await proxyFor(cluster.url, QUICK);
     const keys = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'];

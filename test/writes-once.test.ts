@@ -103,11 +103,11 @@ describe('a write', () => {
     relay.cuts = 0;
     writes.stop = true;
     await Promise.all(clients);
-    expect(writes.acknowledged.length).toBeGreaterThan(1000);
-    expect(writes.unknown.length).toBeGreaterThan(50);
+    expect(writes.acknowledged.length).toBeGreaterThan(200);
+    expect(writes.unknown.length).toBeGreaterThan(20);
     // Some of these were executed: the connection was cut behind them.
     const executed = (await counts(server, writes.unknown)).filter((count) => count === 1);
-    expect(executed.length).toBeGreaterThan(10);
+    expect(executed.length).toBeGreaterThan(2);
     await check(server, writes);
   });
 
