@@ -101,7 +101,8 @@ export class Circuit {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
       if (this.#options.wanted()) this.#ask(false);
-      else this.#close();
+      // Who still has something for it may try.
+      else this.open = false;
     }, this.#backoff.next()).unref();
   }
 
