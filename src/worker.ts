@@ -198,7 +198,18 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const witness = new Witness(versions, memory.witness);
   const lastValues = new LastValues({ tier, versions, counters, limits });
   const fills = new Fills({ tier, versions, witness, topology, counters, limits, lastValues });
-  const downloads = new Downloads({ topology, flights, fills, tier, versions, detector, writes, counters });
+  const downloads = new Downloads({
+    topology,
+    flights,
+    fills,
+    tier,
+    versions,
+    detector,
+    lastValues,
+    writes,
+    pinned,
+    counters,
+  });
   const answers = new Answers({
     tier,
     flights,

@@ -114,6 +114,21 @@ describe('a large value', () => {
     }, 20_000);
   });
 
+  it('is gathered where no connection may be pinned for it any more', async () => {
+    const size = 3 * MB;
+    const full = await startProxy({ upstream: upstream.url, flags: { 'max-pinned': '1', workers: '1' } });
+    open.push(() => full.close());
+    expect(await wireTo(full).ask('SUBSCRIBE', 'channel')).toBeTruthy();
+    const client = clientOf(full);
+    await client.sendLarge(['SET', 'gathered'], size);
+    expect(await client.line()).toBe('+OK');
+    for (let i = 0; i < 2; i++) {
+      await client.send(request('GET', 'gathered'));
+      expect(await client.hashOfReply(size)).toBe(hashOfBulk(size));
+    }
+    expect((await full.metrics()).sum('heatsink_large_values_total')).toBe(0);
+  });
+
   it('is never older than one that was read before, while it is written and read by many', async () => {
     const size = 2 * MB;
     const letters = 'abcdefgh';

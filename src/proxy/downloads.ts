@@ -12,6 +12,7 @@ import { hashBytes, viewOf } from '../resp3/hash.ts';
 import type { RequestFrame } from '../resp3/request-frame.ts';
 import { type Carrier, LATER, type LargeReply } from '../upstream/call.ts';
 import { holdBytes } from '../upstream/outgoing.ts';
+import type { PinBudget } from '../upstream/pin-budget.ts';
 import type { Topology } from '../upstream/topology.ts';
 import type { Fills } from './fills.ts';
 import { NO_WRITE, type Request, recycle } from './request.ts';
@@ -34,6 +35,7 @@ export interface DownloadsOptions {
   readonly versions: Versions;
   readonly detector: Detector;
   readonly writes: Writes;
+  readonly pinned: PinBudget;
   readonly counters: Counters;
 }
 
@@ -50,7 +52,7 @@ export class Downloads {
 
   /** Whether the read in `frame` had a large reply not long ago, and can go aside without overtaking anything. */
   expects(session: Session, { view, start, end }: RequestFrame): boolean {
-    if (session.pins !== null || session.writing > 0) return false;
+    if (session.pins !== null || session.writing > 0 || !this.#hasRoom()) return false;
     const hash = hashBytes(view, start, end);
     return this.#hashes[hash & MASK] === hash && this.#until[hash & MASK] > clock.ms;
   }
@@ -66,6 +68,8 @@ export class Downloads {
       if (session !== null && session.waiting !== request) return LATER;
       return this.#passing(request);
     }
+    // Where all connections that there may be are taken, it is gathered on the one that it is on.
+    if (!this.#hasRoom()) return null;
     if (request.fill !== null) this.#on.fills.giveUp(request.fill);
     request.fill = null;
     for (const passenger of this.#leave(request)) this.#sendAside(passenger, lane);
@@ -73,6 +77,14 @@ export class Downloads {
     if (request.mayRepeat) return this.#diverted(request, lane);
     // It cannot be asked for again: who keeps up gets it as it comes.
     return session.waiting === request && !session.slow ? this.#passing(request) : null;
+  }
+
+  /** Whether one more connection may be pinned; it is taken when the read's turn has come. */
+  #hasRoom(): boolean {
+    const { pinned } = this.#on;
+    if (!pinned.claim()) return false;
+    pinned.quota.release();
+    return true;
   }
 
   #expect({ chunk, offset, length }: Request): void {

@@ -39,6 +39,8 @@ export class Uploads {
       ? this.#placeOf(session, Buffer.from(buf.subarray(keyStart, keyEnd)), node)
       : { node, asking: false };
     if (place === null) return HOLD;
+    // Without a connection of its own it is gathered, as the others are.
+    if (!session.reserve([place.node])) return FORWARD;
     session.lastCommand = command;
     session.generation = topology.generation;
     counters[C.forwarded]++;
