@@ -76,7 +76,7 @@ describe('the memory of heatsink', () => {
       await reader.bytes(MB);
     }
     const writers = Array.from({ length: 4 }, () => clientOf(proxy));
-    for (const writer of writers) await writer.sendLarge(['SET', 'half'], SIZE, 32 * MB);
+    for (const writer of writers) await writer.sendLarge(['SET', 'half'], SIZE, 16 * MB);
     expect(memoryOf(proxy, 'VmHWM') - before).toBeLessThan(MOST);
     for (const client of [...readers, ...writers]) client.close();
     const other = new Wire(proxy.port);

@@ -6,7 +6,7 @@ import { connect, Socket } from 'node:net';
 
 const PIECE = 64 * 1024;
 /** In milliseconds. */
-const PATIENCE = 20_000;
+const PATIENCE = 60_000;
 
 /** Bytes that differ from place to place, to be sent over and over as a value. */
 const pattern = Buffer.from(Array.from({ length: PIECE - 1 }, (_, i) => (i * 31 + (i >> 8)) & 0xff));
