@@ -15,6 +15,7 @@ import { holdBytes } from '../upstream/outgoing.ts';
 import type { PinBudget } from '../upstream/pin-budget.ts';
 import type { Topology } from '../upstream/topology.ts';
 import type { Fills } from './fills.ts';
+import type { LastValues } from './last-values.ts';
 import { NO_WRITE, type Request, recycle } from './request.ts';
 import type { Session } from './session.ts';
 import type { Writes } from './writes.ts';
@@ -34,6 +35,7 @@ export interface DownloadsOptions {
   readonly tier: Tier;
   readonly versions: Versions;
   readonly detector: Detector;
+  readonly lastValues: LastValues;
   readonly writes: Writes;
   readonly pinned: PinBudget;
   readonly counters: Counters;
@@ -129,8 +131,9 @@ export class Downloads {
 
   /** Whatever the tiers keep of its keys may be older than this reply, and must not be served after it. */
   #outdate({ keyHash, keyHashes }: Request): void {
-    const { detector, versions } = this.#on;
-    for (const hash of keyHashes ?? [keyHash]) if (detector.mayBeHot(hash)) versions.invalidate(hash);
+    const { detector, versions, lastValues } = this.#on;
+    for (const hash of keyHashes ?? [keyHash])
+      if (lastValues.on || detector.mayBeHot(hash)) versions.invalidate(hash);
   }
 
   /** To the request's client, who has got all replies before; to nobody when it has gone. */
