@@ -75,6 +75,7 @@ export const COUNTERS = {
   closedUnsent: row('client_overruns', overruns, { limit: 'output_buffer' }),
   unpinned: row('pin_refusals', 'Commands refused because too many upstream connections were pinned'),
   http: row('cross_protocol', 'Client connections closed because they spoke HTTP'),
+  wrongPasswords: row('auth_failures', 'Logins with a wrong name or password'),
   tlsFailures: row('tls_handshake_failures', 'Client connections closed because their TLS handshake failed'),
   largeReads: row('large_values', large, { direction: 'read' }),
   largeWrites: row('large_values', large, { direction: 'write' }),

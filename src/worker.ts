@@ -4,6 +4,7 @@
 import { createHash } from 'node:crypto';
 import type { Logger } from 'pino';
 import { createLogin } from './access/create-login.ts';
+import { Guesses } from './access/guesses.ts';
 import { Permit } from './access/permit.ts';
 import { Policy } from './access/policy.ts';
 import type { AdminSource } from './admin/snapshot.ts';
@@ -21,7 +22,7 @@ import { liveOptions } from './config/live.ts';
 import type { Config, OptionPath } from './config/schema.ts';
 import { doorsOf, renewCertificates, upstreamTls } from './config/tls.ts';
 import type { Upstream } from './config/upstream-url.ts';
-import { CounterMemory, G } from './counters.ts';
+import { C, CounterMemory, G } from './counters.ts';
 import { Detector } from './hotkeys/detector.ts';
 import { clientIds, type SharedMemory } from './memory.ts';
 import { Admission } from './proxy/admission.ts';
@@ -273,6 +274,8 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   };
   onClose(watchClients(sessions, clientLimits, counters));
   const shed = { ...config.shed };
+  const guessLimit = { authDelay: config.client.authDelay };
+  const guesses = new Guesses(guessLimit);
   const gate = new Gate({
     quota: new Quota(memory.clients, worker, config.client.maxClients),
     protects: config.client.protectedMode,
@@ -283,6 +286,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     gate,
     pinQuota,
     shed,
+    guessLimit,
     clientLimits,
     detector,
     tier,
@@ -331,10 +335,16 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     }),
     maxClients: () => gate.quota.most,
   });
+  peers.on('wrong password', (address: string) => guesses.failed(address, clock.tick()));
   const { login, close: closeLogin } = createLogin({
     users: config.users,
     open: config.auth === 'auto',
     topology,
+    guesses,
+    wrong(address) {
+      counters[C.wrongPasswords]++;
+      peers.tell('wrong password', address);
+    },
   });
   onClose(closeLogin);
   pipeline = new Pipeline({

@@ -27,7 +27,7 @@ afterAll(() => Promise.all([server.stop(), clustered.stop()]));
 
 function newClient(id: number): ClientState {
   const login = new UsersLogin(new Users([]));
-  const visitor = { id, local: true, rights: login.enter(true), release() {} };
+  const visitor = { id, address: '127.0.0.1:1', local: true, rights: login.enter(true), release() {} };
   return {
     id,
     user: 'default',

@@ -55,6 +55,7 @@ describe('precedence', () => {
         queryBuffer: 2 ** 30,
         outputBuffer: 2 ** 28,
         protectedMode: true,
+        authDelay: 5000,
       },
       shed: { lag: 0 },
       nodes: {

@@ -15,6 +15,8 @@ const NO_PASSWORD_SET = errorReply(
 /** The client, as far as its login is concerned; see proxy/session.ts. */
 export interface Visitor {
   readonly id: number;
+  /** `host:port` */
+  readonly address: string;
   /** Whether it came over loopback. */
   readonly local: boolean;
   rights: Rights;

@@ -1,5 +1,6 @@
 // What a new value of a live option does to the parts that run.
 
+import type { GuessLimit } from '../access/guesses.ts';
 import type { Tier } from '../cache/tier.ts';
 import type { Detector } from '../hotkeys/detector.ts';
 import type { ClientLimits } from '../proxy/client-limits.ts';
@@ -25,12 +26,26 @@ export interface Tuned {
   readonly gate: Gate;
   readonly pinQuota: Quota;
   readonly shed: LagLimit;
+  readonly guessLimit: GuessLimit;
   readonly clientLimits: ClientLimits;
   readonly shutdown: { timeout: number };
 }
 
 export function appliersFor(tuned: Tuned): Appliers {
-  const { detector, tier, limits, log, shown, clients, gate, pinQuota, shed, clientLimits, shutdown } = tuned;
+  const {
+    detector,
+    tier,
+    limits,
+    log,
+    shown,
+    clients,
+    gate,
+    pinQuota,
+    shed,
+    guessLimit,
+    clientLimits,
+    shutdown,
+  } = tuned;
   return {
     shutdownTimeout(value) {
       shutdown.timeout = value;
@@ -56,6 +71,9 @@ export function appliersFor(tuned: Tuned): Appliers {
     },
     'client.protectedMode'(value) {
       gate.protects = value;
+    },
+    'client.authDelay'(value) {
+      guessLimit.authDelay = value;
     },
     'shed.lag'(value) {
       shed.lag = value;

@@ -69,6 +69,16 @@ export const LIMIT_OPTIONS = {
     doc: 'Whether clients that are not on this machine are refused while nobody checks who they are: there are no users, and auth is auto',
     live: true,
   },
+  'client.authDelay': {
+    group: GROUP,
+    flag: 'auth-delay',
+    argument: 'MS',
+    type: integer(0, 60_000),
+    default: 5000,
+    unit: 'ms',
+    doc: 'Longest wait of a login from where wrong passwords come; it doubles from 50 ms with each of them. 0: none',
+    live: true,
+  },
   'shed.lag': {
     group: GROUP,
     flag: 'shed-lag',
