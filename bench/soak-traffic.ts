@@ -209,7 +209,8 @@ export function startTraffic(port: number, clients: number): Traffic {
       expect(right, asked, reply) {
         if (right) return;
         tally.wrongs++;
-        if (tally.wrong.length < WRONG_KEPT) tally.wrong.push(`${asked}: ${reply.slice(0, 200)}`);
+        if (tally.wrong.length < WRONG_KEPT)
+          tally.wrong.push(`${asked}: ${JSON.stringify(reply.slice(0, 200))}`);
       },
     };
   }
@@ -217,9 +218,10 @@ export function startTraffic(port: number, clients: number): Traffic {
   async function visit(round: Round, stay: number): Promise<void> {
     const visitor = enter();
     try {
-      for (const end = performance.now() + stay; ; await sleep(between(REST))) {
+      const end = performance.now() + stay;
+      while (!stopped && !visitor.wire.closed && performance.now() <= end) {
         await round(visitor);
-        if (stopped || visitor.wire.closed || performance.now() > end) break;
+        await sleep(between(REST));
       }
     } catch (error) {
       const [words] = (error as Error).message.split(': ');
@@ -236,7 +238,7 @@ export function startTraffic(port: number, clients: number): Traffic {
   return {
     tally,
     async storm(many) {
-      await Promise.all(Array.from({ length: many }, () => visit(read, 0)));
+      await Promise.all(Array.from({ length: many }, () => visit(read, 1)));
     },
     async stop() {
       stopped = true;

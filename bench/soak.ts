@@ -38,10 +38,12 @@ interface Mark {
   readonly wrong: number;
 }
 
+/** What clients met from one fault to the next. */
 interface Struck {
   readonly name: string;
-  /** Errors that clients met until the next fault. */
   readonly errors: number;
+  /** Share of their requests that the tier answered. */
+  readonly hits: number;
 }
 
 const sum = (counts: ReadonlyMap<string, number>): number => [...counts.values()].reduce((a, b) => a + b, 0);
@@ -96,11 +98,12 @@ async function live(
       await until(at);
       const fault = FAULTS[turn % FAULTS.length];
       progress(at / seconds, `${Math.round(memoryMiB(proxy.pid))} MiB; ${fault.name}`);
-      const before = sum(tally.errors);
+      const before = await mark(proxy, tally);
       // In whole turns of the list, so that another master is hit the next time.
       await fault.strike({ ...scene, turn: Math.floor(turn / FAULTS.length) });
       await until(Math.min(at + every, seconds));
-      struck.push({ name: fault.name, errors: sum(tally.errors) - before });
+      const after = await mark(proxy, tally);
+      struck.push({ name: fault.name, errors: after.errors - before.errors, hits: hitShare(before, after) });
     }
     return struck;
   }
@@ -113,6 +116,10 @@ async function live(
   }
 }
 
+/** Of the requests between the two, the share that the tier answered. */
+const hitShare = (from: Mark, to: Mark): number => (to.hits - from.hits) / (to.requests - from.requests);
+const percent = (share: number): string => `${(share * 100).toFixed(0)} %`;
+
 const memoryOf = (looks: readonly Look[], from: number, to: number) =>
   spread(looks.filter(({ at }) => at >= from && at < to).map(({ memory }) => memory));
 
@@ -121,14 +128,13 @@ function minuteTable({ looks, marks }: Run, seconds: number): string {
     const before = marks[i];
     const end = Math.min((i + 1) * MINUTE, seconds);
     const { median, max } = memoryOf(looks, i * MINUTE, end);
-    const share = (100 * (now.hits - before.hits)) / (now.requests - before.requests);
     const counts = [now.requests - before.requests, now.clients - before.clients, now.errors - before.errors];
     const memory = [median, max].map(whole);
     return [
       short(end / MINUTE),
       ...memory,
       ...counts.map(whole),
-      `${share.toFixed(0)} %`,
+      percent(hitShare(before, now)),
       whole(now.wrong - before.wrong),
     ];
   });
@@ -165,11 +171,12 @@ function verdictTable({ looks }: Run, seconds: number, tally: Tally, left: numbe
 
 function faultTable({ struck }: Run): string {
   const rows = FAULTS.map(({ name }) => {
-    const own = struck.filter((one) => one.name === name).map(({ errors }) => errors);
-    const errors = own.length === 0 ? '' : whole(spread(own).max);
-    return [name, whole(own.length), errors];
+    const own = struck.filter((one) => one.name === name);
+    if (own.length === 0) return [name, '0', '', ''];
+    const [errors, hits] = [spread(own.map((one) => one.errors)), spread(own.map((one) => one.hits))];
+    return [name, whole(own.length), whole(errors.max), percent(hits.median)];
   });
-  return table(['fault', 'times', 'most errors of one'], rows);
+  return table(['until the next fault after', 'times', 'most errors', 'from the tier'], rows);
 }
 
 function errorList(errors: ReadonlyMap<string, number>): string {
@@ -192,9 +199,8 @@ await runBench({
   async run({ minutes, every, clients, workers }, stage) {
     const seconds = minutes * MINUTE;
     const cluster = stage.keep(await startCluster({ args: CLUSTER_ARGS }));
-    const proxy = stage.keep(
-      await spawnProxy({ upstream: cluster.url, flags: { workers: String(workers) } }),
-    );
+    const flags = { workers: String(workers), 'hot-threshold': String(HOT) };
+    const proxy = stage.keep(await spawnProxy({ upstream: cluster.url, flags }));
     const traffic: Traffic = startTraffic(proxy.port, clients);
     const { tally } = traffic;
     const run = await live(proxy, { cluster, traffic }, seconds, every);
