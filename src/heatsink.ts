@@ -123,6 +123,7 @@ async function onThisThread(parts: Parts): Promise<Serving> {
     peers: NO_PEERS,
     doors: addressesOf(config),
     version: VERSION,
+    mayListen() {},
     serving: admin,
   });
   return { ...worker, crashWorker() {} };

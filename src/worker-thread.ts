@@ -16,12 +16,14 @@ export interface ThreadData
 /** What a thread tells the main one. */
 export type ThreadNews =
   | { readonly log: string }
+  /** It could let clients come. */
+  | { readonly prepared: true }
   | { readonly ready: { readonly addresses: readonly string[] } }
   /** It cannot start. */
   | { readonly failed: { readonly message: string; readonly code?: string; readonly port?: number } };
 
 /** What it is told. */
-export type ThreadOrder = 'close' | 'renew certificates';
+export type ThreadOrder = 'listen' | 'close' | 'renew certificates';
 
 const port = parentPort;
 if (port === null) throw new Error('this is no worker thread');
@@ -33,6 +35,9 @@ setHashSeed(data.memory.hashSeed);
 const peers = connectPeers(data.memory.peers, data.worker);
 const closers: (() => Promise<void> | void)[] = [];
 let running: Worker | null = null;
+/** Whether certificates were renewed while it started. */
+let outdated = false;
+const listening = Promise.withResolvers<void>();
 
 async function close(): Promise<void> {
   for (const closer of closers.splice(0).reverse()) await closer();
@@ -42,7 +47,9 @@ async function close(): Promise<void> {
 
 port.on('message', (order: ThreadOrder) => {
   if (order === 'close') void close();
-  else running?.renewCertificates();
+  else if (order === 'listen') listening.resolve();
+  else if (running === null) outdated = true;
+  else running.renewCertificates();
 });
 
 startWorker({
@@ -50,6 +57,10 @@ startWorker({
   log,
   peers,
   onClose: (closer) => closers.push(closer),
+  mayListen() {
+    tell({ prepared: true });
+    return listening.promise;
+  },
   serving(source) {
     peers.on('snapshot', () => source.snapshot());
     peers.on('hot keys', (top: number) => source.hotKeys(top));
@@ -59,6 +70,7 @@ startWorker({
   (worker) => {
     running = worker;
     worker.configure(data.changes);
+    if (outdated) worker.renewCertificates();
     tell({ ready: { addresses: worker.addresses } });
   },
   ({ message, code, port }: NodeJS.ErrnoException & { port?: number }) => {

@@ -84,6 +84,8 @@ export interface WorkerOptions {
   readonly log: Logger;
   readonly version: string;
   readonly onClose: OnClose;
+  /** Resolves when it may let clients come: those of all workers begin together. */
+  readonly mayListen: () => Promise<void> | void;
   /** What the admin server may ask from now on, long before clients can connect. */
   readonly serving: (source: AdminSource) => Promise<void> | void;
 }
@@ -246,7 +248,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       counters,
     }),
     subscribing: new Subscribing({ topology, answers, redirects, counters }),
-    blocking: new Blocking({ topology, answers, scatter, counters }),
+    blocking: new Blocking({ topology, answers, scatter, writes, counters }),
     tracking: new Tracking({ topology, answers, counters, client: (id) => sessions.get(id), peers }),
     clients: new Clients({
       sessions,
@@ -392,6 +394,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   }, config.hot.window / config.hot.steps).unref();
   onClose(() => clearInterval(timer));
   await pause.learn();
+  await options.mayListen();
   const doors = doorsOf(config).map(({ tls }, i) => ({ tls, at: options.doors[i] }));
   const listener = await listen(doors, pipeline, {
     sessions,

@@ -54,6 +54,8 @@ export function createTeam(options: TeamOptions): Team {
   const failures: number[] = new Array(workers).fill(0);
   const changes = new Map<OptionPath, string>();
   let closing = false;
+  /** How many could let clients come, the first time; then each does as soon as it can. */
+  let prepared = 0;
 
   peers.on('configure', (pairs: readonly (readonly [OptionPath, string])[]) => {
     for (const [name, value] of pairs) changes.set(name, value);
@@ -70,6 +72,7 @@ export function createTeam(options: TeamOptions): Team {
       threads[worker] = thread;
       thread.on('message', (news: ThreadNews) => {
         if ('log' in news) passOn(log, news.log);
+        else if ('prepared' in news) letListen(thread);
         else if ('ready' in news) resolve(news.ready.addresses);
         else reject(Object.assign(new Error(news.failed.message), news.failed));
       });
@@ -86,6 +89,12 @@ export function createTeam(options: TeamOptions): Team {
         replace(worker);
       });
     });
+  }
+
+  function letListen(thread: Thread): void {
+    prepared++;
+    if (prepared === workers) order('listen');
+    else if (prepared > workers) thread.postMessage('listen' satisfies ThreadOrder);
   }
 
   function replace(worker: number): void {

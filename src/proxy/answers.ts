@@ -113,12 +113,14 @@ export class Answers implements CallOwner {
       this.#on.witness.saw(request, buf, start, end);
   }
 
-  #sawValues({ keyHashes, space }: Request, buf: Buffer, start: number, end: number): void {
+  #sawValues({ keyHash: only, keyHashes, space }: Request, buf: Buffer, start: number, end: number): void {
     const { detector, witness } = this.#on;
-    if (keyHashes === null || !keyHashes.some((keyHash) => detector.mayBeHot(keyHash))) return;
+    if (keyHashes === null && !detector.mayBeHot(only)) return;
+    const hashes = keyHashes ?? [only];
+    if (!hashes.some((keyHash) => detector.mayBeHot(keyHash))) return;
     const elements = elementsOf(buf.subarray(start, end));
-    if (elements === null || elements.count !== keyHashes.length) return;
-    for (const [i, keyHash] of keyHashes.entries()) {
+    if (elements === null || elements.count !== hashes.length) return;
+    for (const [i, keyHash] of hashes.entries()) {
       const [from, to] = [start + elements.bounds[i], start + elements.bounds[i + 1]];
       if (detector.mayBeHot(keyHash)) witness.sawValue(space, keyHash, buf, from, to);
     }

@@ -15,6 +15,7 @@ import type { Answers } from './answers.ts';
 import { takeRequest, WRITES_LATE } from './request.ts';
 import type { Scatter } from './scatter.ts';
 import type { Session } from './session.ts';
+import type { Writes } from './writes.ts';
 
 const PING = encodeRequest(['PING']);
 
@@ -34,6 +35,7 @@ export interface BlockingOptions {
   readonly topology: Topology;
   readonly answers: Answers;
   readonly scatter: Scatter;
+  readonly writes: Writes;
   readonly counters: Counters;
 }
 
@@ -58,6 +60,7 @@ export class Blocking {
     keys: KeyPositions,
     node: UpstreamNode,
   ): void {
+    const { writes } = this.#on;
     const pins = session.pin();
     pins.blocked = true;
     const { lane } = pins.need(node);
@@ -69,6 +72,7 @@ export class Blocking {
       request.keyHashes = hashes;
       request.writes = WRITES_LATE;
       session.writing++;
+      writes.begin(request);
     }
     this.#on.counters[C.forwarded]++;
     this.#on.counters[command.isWrite ? C.sentWrite : C.sentRead]++;

@@ -56,7 +56,10 @@ export const WRITES_KEY = 1;
 export const WRITES_KEYS = 2;
 /** May write any key. */
 export const WRITES_ALL = 3;
-/** Writes keys of `keyHashes` at some time until its reply: it may wait long, and nobody's reads with it. */
+/**
+ * Writes keys of `keyHashes` at some time until its reply, for which it may wait long. Others may see what it did
+ * before that reply is here, so nothing of these keys is kept or served meanwhile; any key, when there are none.
+ */
 export const WRITES_LATE = 4;
 
 export class Request extends Flight {

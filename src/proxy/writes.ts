@@ -21,7 +21,7 @@ export class Writes {
   begin(request: Request): void {
     if (request.writes === WRITES_KEY) {
       this.#beginKey(request.keyHash);
-    } else if (request.writes === WRITES_KEYS) {
+    } else if (request.writes === WRITES_KEYS || request.writes === WRITES_LATE) {
       for (const keyHash of request.keyHashes as number[]) this.#beginKey(keyHash);
     } else if (request.writes === WRITES_ALL) {
       this.#versions.writeAllBegun();
@@ -39,18 +39,9 @@ export class Writes {
       this.#versions.writeAllEnded();
     } else if (request.writes === WRITES_LATE) {
       const hashes = request.keyHashes as number[];
-      for (const keyHash of hashes) this.#endLate(keyHash);
+      for (const keyHash of hashes) this.#versions.writeEnded(keyHash);
       if (hashes.length === 0) this.#endAnything();
     }
-  }
-
-  /**
-   * Until its reply a command that waits has changed nothing that anybody could know of, so reads need not stop for
-   * it; those that were sent before may not be kept any longer.
-   */
-  #endLate(keyHash: number): void {
-    this.#versions.invalidate(keyHash);
-    this.#counters[C.invalidatedByWrite] += this.#tier.dropKey(keyHash);
   }
 
   /** It may have changed any key: DEBUG. */
