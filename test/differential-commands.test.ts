@@ -53,7 +53,7 @@ beforeAll(async () => {
       standalone: { url: behind.url, servers: [behind] },
       cluster: { url: cluster.url, servers: cluster.nodes },
     })) {
-      const flags = { tier, 'hot-threshold': '1', 'tier-max-entry-bytes': '2MiB' };
+      const flags = { tier, 'hot-threshold': '1', 'tier-max-entry-bytes': '2MiB', 'auth-delay': '0' };
       const proxy = await startProxy({ upstream: url, flags });
       open.push(() => proxy.close());
       proxies.push(proxy);

@@ -30,7 +30,7 @@ afterAll(async () => {
 });
 
 async function proxyWith(tier: 'off' | 'on'): Promise<RunningProxy> {
-  const flags = { tier, 'hot-threshold': '1', 'tier-max-entry-bytes': '2MiB' };
+  const flags = { tier, 'hot-threshold': '1', 'tier-max-entry-bytes': '2MiB', 'auth-delay': '0' };
   const proxy = await startProxy({ upstream: behind.url, flags });
   open.push(() => proxy.close());
   return proxy;
