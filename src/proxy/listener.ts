@@ -47,35 +47,45 @@ export async function listen(
 ): Promise<Listener> {
   const servers: Server[] = [];
   const secured: TlsServer[] = [];
+  const leaveGate = () => gate.leave();
+  // With TLS the place at the gate is that of the connection below.
+  const ignore = () => {};
 
-  /** Gives the place at the gate back when the connection ends. */
   function acceptPlain(accepted: Socket): void {
     if (!gate.enter()) {
       gate.turnAway(accepted);
     } else if (gate.refuses(accepted)) {
       gate.leave();
     } else {
-      accept(accepted, adoptSocket).socket.on('close', () => gate.leave());
+      accept(accepted, adoptSocket, leaveGate);
     }
   }
 
-  function accept(accepted: Socket, adopt: (accepted: Socket, onBytes: OnBytes) => Socket): Session {
-    const { counters } = pipeline;
+  function accept(
+    accepted: Socket,
+    adopt: (accepted: Socket, onBytes: OnBytes) => Socket,
+    leave: () => void,
+  ): void {
     const session = new Session(nextId(), accepted, (onBytes) => adopt(accepted, onBytes), pipeline);
-    counters[C.accepted]++;
+    pipeline.counters[C.accepted]++;
     sessions.set(session.id, session);
+    endWith(session, leave);
+  }
+
+  /** Apart from `accept`, so that what listens does not keep the socket that was replaced. */
+  function endWith(session: Session, leave: () => void): void {
     session.socket.on('close', () => {
-      counters[C.closed]++;
+      pipeline.counters[C.closed]++;
       sessions.delete(session.id);
       session.close();
+      leave();
     });
-    return session;
   }
 
   function serverFor(tls: ClientTls | null): Server {
     if (tls === null) return createServer({ pauseOnConnect: true, allowHalfOpen: true }, acceptPlain);
     const made = createTlsServer(tls, pipeline.counters, gate, (socket) => {
-      if (!gate.refuses(socket)) accept(socket, readByEvents);
+      if (!gate.refuses(socket)) accept(socket, readByEvents, ignore);
     });
     secured.push(made);
     return made.server;

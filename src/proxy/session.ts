@@ -26,6 +26,8 @@ const READ_AHEAD = 1024 * 1024;
 /** Bytes from which on a request is not gathered if it can be passed on as it comes. */
 const LARGE_REQUEST = 1024 * 1024;
 const NOTHING = Buffer.alloc(0);
+/** 'close' follows. */
+const ignore = () => {};
 /** Of the error UNBLOCKED. */
 const U = 0x55;
 /** A request with more arguments than this leaves a large table behind. */
@@ -104,7 +106,7 @@ export class Session extends Client implements Asker {
       if (this.waits) pipeline.left(this);
       else this.settle();
     });
-    this.socket.on('error', () => {});
+    this.socket.on('error', ignore);
   }
 
   /** Bytes that wait to be served. */
@@ -370,7 +372,8 @@ export class Session extends Client implements Asker {
       this.begunAt = clock.ms;
       this.begunBytes = end - pos;
     }
-    if (frame.argc > MANY_ARGS && needed === 0) frame.reset();
+    // Else a client that is idle from now on would keep its last request.
+    if (needed === 0 && (frame.argc > MANY_ARGS || input.apart)) frame.reset();
     sealAll();
     // Of a client that waits for a blocking command it must be seen when it leaves.
     if (this.held && !this.waits) this.socket.pause();

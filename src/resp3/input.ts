@@ -27,6 +27,11 @@ export class Input {
   #length = 0;
   #needed = 0;
 
+  /** Whether what is read lies in a buffer that this connection has for itself. */
+  get apart(): boolean {
+    return this.buf !== shared;
+  }
+
   /** Bytes kept from earlier chunks. */
   get kept(): number {
     return this.#length;
