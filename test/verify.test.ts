@@ -2,7 +2,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { Invalidation } from '../src/proxy/invalidation.ts';
+import { Invalidation } from '../src/proxy/reads/invalidation.ts';
 import { type RunningProxy, startProxy } from './support/heatsink.ts';
 import { type RedisProcess, startRedis, waitFor } from './support/redis.ts';
 import { Wire } from './support/wire.ts';

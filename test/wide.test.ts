@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { itemsOf, textOf } from '../src/commands/elements.ts';
 import { joinCursor, splitCursor } from '../src/commands/scan.ts';
 import { NO_PEERS } from '../src/proxy/peers.ts';
-import { Scripts } from '../src/proxy/scripts.ts';
+import { Scripts } from '../src/proxy/wide/scripts.ts';
 import type { Argument } from '../src/resp3/encode.ts';
 import { viewOf } from '../src/resp3/hash.ts';
 import { keyInSlots, slotOf } from '../src/upstream/slot.ts';

@@ -3,10 +3,10 @@
 import type { GuessLimit } from '../access/guesses.ts';
 import type { Tier } from '../cache/tier.ts';
 import type { Detector } from '../hotkeys/detector.ts';
-import type { ClientLimits } from '../proxy/client-limits.ts';
-import type { FillLimits } from '../proxy/fills.ts';
-import type { Gate } from '../proxy/gate.ts';
+import type { ClientLimits } from '../proxy/clients/client-limits.ts';
+import type { Gate } from '../proxy/clients/gate.ts';
 import type { LagLimit } from '../proxy/loop-lag.ts';
+import type { FillLimits } from '../proxy/reads/fills.ts';
 import type { Quota } from '../quota.ts';
 import type { Appliers } from './live.ts';
 

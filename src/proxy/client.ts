@@ -13,7 +13,7 @@ import type { Pin } from '../upstream/pin.ts';
 import type { PinBudget } from '../upstream/pin-budget.ts';
 import { sendQuietly } from '../upstream/quiet.ts';
 import { type Identity, spaceOf } from '../upstream/space.ts';
-import { type PinnedClient, Pins } from './pins.ts';
+import { type PinnedClient, Pins } from './pinned/pins.ts';
 
 /** Given to the tier by who must not be served from it. */
 const NO_SPACE = -1;

@@ -4,7 +4,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { C } from '../counters.ts';
 import type { Certificates } from '../resp3/certificates.ts';
 import { adoptSocket, type OnBytes, readByEvents } from '../resp3/socket.ts';
-import type { Gate } from './gate.ts';
+import type { Gate } from './clients/gate.ts';
 import type { Pipeline } from './pipeline.ts';
 import { Session } from './session.ts';
 import { type ClientTls, createTlsServer, type TlsServer } from './tls.ts';

@@ -12,7 +12,7 @@
 //   detect     hotkeys/detector      reads are counted
 //   coalesce   shared-reads.ts       is the same read waiting to be sent?           -> joins it
 //   route      upstream/topology     which node; several get a part each            (scatter.ts)
-//   lane       upstream/lane         the node's shared connection; the tracked one for a fill (fills.ts)
+//   lane       upstream/lane         the node's shared connection; the tracked one for a fill (reads/fills.ts)
 //   reply      answers.ts            in the order in which the client asked         (session.ts)
 //
 // `serve` returns false when the request must wait; the session then offers it again.
@@ -44,19 +44,19 @@ import { slotOf } from '../upstream/slot.ts';
 import type { Topology } from '../upstream/topology.ts';
 import type { Admission } from './admission.ts';
 import { type Answers, SLOT_UNSERVED } from './answers.ts';
-import type { ClientLimits } from './client-limits.ts';
-import type { ClientPause } from './client-pause.ts';
-import type { Downloads } from './downloads.ts';
+import type { ClientLimits } from './clients/client-limits.ts';
+import type { ClientPause } from './clients/client-pause.ts';
+import type { Downloads } from './large/downloads.ts';
+import type { Upload } from './large/upload.ts';
+import type { Uploads } from './large/uploads.ts';
 import { DONE, FORWARD, HOLD, type Outcome } from './outcome.ts';
-import type { OwnConnection } from './own-connection.ts';
+import type { OwnConnection } from './pinned/own-connection.ts';
+import type { SharedReads } from './reads/shared-reads.ts';
+import type { Verifier } from './reads/verify.ts';
 import { NO_WRITE, type Request, takeRequest, WRITES_ALL, WRITES_KEY, WRITES_KEYS } from './request.ts';
 import type { Scatter, ScatteredPart } from './scatter.ts';
 import type { Servant, Session } from './session.ts';
-import type { SharedReads } from './shared-reads.ts';
-import type { Upload } from './upload.ts';
-import type { Uploads } from './uploads.ts';
-import type { Verifier } from './verify.ts';
-import type { Wide } from './wide.ts';
+import type { Wide } from './wide/wide.ts';
 import type { Writes } from './writes.ts';
 
 /** Requests up to this size may be kept and shared; looking longer ones up costs more than it could save. */

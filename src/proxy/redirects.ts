@@ -10,7 +10,7 @@ import type { Discovery } from '../upstream/discover.ts';
 import type { UpstreamNode } from '../upstream/node.ts';
 import { sendQuietly } from '../upstream/quiet.ts';
 import type { Topology } from '../upstream/topology.ts';
-import type { Scripts } from './scripts.ts';
+import type { Scripts } from './wide/scripts.ts';
 
 /** A call that is sent round more often than this gets the server's word as it is. */
 export const MOST_HOPS = 16;

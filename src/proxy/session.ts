@@ -10,14 +10,14 @@ import { INCOMPLETE, INVALID, RequestFrame } from '../resp3/request-frame.ts';
 import type { CallOwner } from '../upstream/call.ts';
 import type { UpstreamNode } from '../upstream/node.ts';
 import { sealAll } from '../upstream/turn.ts';
-import { Asides } from './asides.ts';
 import { type Beginning, Client, REPLY_OFF, REPLY_ON, REPLY_SKIP } from './client.ts';
-import type { ClientLimits } from './client-limits.ts';
+import type { ClientLimits } from './clients/client-limits.ts';
+import { Asides } from './large/asides.ts';
+import type { Upload } from './large/upload.ts';
 import { Outbox } from './outbox.ts';
 import { FORWARD, HOLD } from './outcome.ts';
-import type { Pins } from './pins.ts';
+import type { Pins } from './pinned/pins.ts';
 import { type Asker, type Request, recycle, share, takeRequest } from './request.ts';
-import type { Upload } from './upload.ts';
 
 /** Bytes that a client has not taken yet past which no more is read from it. */
 const SLOW_CLIENT = 1024 * 1024;

@@ -4,7 +4,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { createServer as createSecureServer, type TLSSocket, type TlsOptions } from 'node:tls';
 import { C, type Counters } from '../counters.ts';
 import type { Certificates } from '../resp3/certificates.ts';
-import type { Gate } from './gate.ts';
+import type { Gate } from './clients/gate.ts';
 
 /** How TLS is spoken with clients. */
 export interface ClientTls {

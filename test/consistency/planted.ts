@@ -4,7 +4,7 @@
 import { Flight } from '../../src/cache/flights.ts';
 import { Tier } from '../../src/cache/tier.ts';
 import { Versions } from '../../src/cache/versions.ts';
-import { Fills } from '../../src/proxy/fills.ts';
+import { Fills } from '../../src/proxy/reads/fills.ts';
 
 export const PLANTED = {
   /** A hit does not look whether the version of its key is still the one of the entry. */

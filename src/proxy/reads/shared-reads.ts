@@ -1,0 +1,100 @@
+// Reads that others may share: they join one that has not left yet, or are sent for all who come after. The read
+// of a hot key goes over the tracked connection and fills the tier.
+
+import type { Flight, Flights } from '../../cache/flights.ts';
+import type { Consistency } from '../../cache/rules.ts';
+import type { Versions } from '../../cache/versions.ts';
+import { C, type Counters } from '../../counters.ts';
+import type { Heat } from '../../hotkeys/heat.ts';
+import type { RequestFrame } from '../../resp3/request-frame.ts';
+import type { Lane } from '../../upstream/lane.ts';
+import type { UpstreamNode } from '../../upstream/node.ts';
+import { holdBytes } from '../../upstream/outgoing.ts';
+import type { Answers } from '../answers.ts';
+import { type Request, share, takeRequest } from '../request.ts';
+import type { Session } from '../session.ts';
+import type { Fills } from './fills.ts';
+
+export interface SharedReadsOptions {
+  readonly flights: Flights;
+  readonly fills: Fills;
+  readonly versions: Versions;
+  readonly answers: Answers;
+  readonly counters: Counters;
+  readonly tierOn: boolean;
+}
+
+export class SharedReads {
+  readonly #on: SharedReadsOptions;
+
+  constructor(options: SharedReadsOptions) {
+    this.#on = options;
+  }
+
+  /** Serves the read in `frame`; `lane` is the client's own to `node`, `heat` that of the key when it is hot. */
+  serve(
+    session: Session,
+    frame: RequestFrame,
+    request: Request,
+    node: UpstreamNode,
+    lane: Lane,
+    heat: Heat | null,
+    consistency: Consistency,
+  ): void {
+    const { flights, fills, tierOn, versions, counters } = this.#on;
+    const { buf, start, end } = frame;
+    const flight = flights.find(request.hash, request.space, buf, start, end);
+    if (flight === null) {
+      flights.list(request);
+    } else if (!versions.writing(request.keyHash)) {
+      this.#join(session, flight, request, buf, start, end);
+      return;
+    }
+    session.enqueue(request);
+    request.repeatable = true;
+    counters[C.forwarded]++;
+    const tracked = heat !== null && request.mayFill ? fills.trackedLane(request, heat, node) : null;
+    if (heat !== null && tracked !== null) {
+      share(session, request);
+      fills.begin(request, heat, node, tracked, keyOf(request, buf, start));
+      tracked.send(request, buf, start, end);
+      return;
+    }
+    const untracked = heat !== null && tierOn && consistency === 'ttl';
+    if (untracked) fills.begin(request, heat, null, lane, keyOf(request, buf, start));
+    else counters[C.sentRead]++;
+    lane.send(request, buf, start, end);
+  }
+
+  #join(session: Session, flight: Flight, request: Request, buf: Buffer, start: number, end: number): void {
+    this.#on.counters[C.coalesced]++;
+    let joined = flight;
+    // One that is sent again is on the ground once more, but behind those who board already.
+    if (flight.sent || flight.boarding !== null) {
+      flight.boarding ??= this.#boarding(request, buf, start, end);
+      joined = flight.boarding;
+    }
+    session.enqueue(request);
+    share(session, request);
+    joined.join(request);
+  }
+
+  /** A flight of its own, that no client leads: it is sent when the one in the air has landed. */
+  #boarding(like: Request, buf: Buffer, start: number, end: number): Request {
+    const flight = takeRequest(this.#on.answers);
+    flight.space = like.space;
+    flight.hash = like.hash;
+    flight.keyHash = like.keyHash;
+    flight.keyStart = like.keyStart;
+    flight.keyEnd = like.keyEnd;
+    flight.mayFill = like.mayFill;
+    flight.asks = like.asks;
+    flight.repeatable = true;
+    holdBytes(flight, buf, start, end);
+    return flight;
+  }
+}
+
+function keyOf(request: Request, buf: Buffer, start: number): Buffer {
+  return buf.subarray(start + request.keyStart, start + request.keyEnd);
+}
