@@ -4,13 +4,13 @@
 //   tier       cache/tier            asked a moment ago and still valid?            -> reply
 //   classify   commands/table        which command; about the connection itself?    -> reply, or a clear refusal
 //              admission.ts          may this client send it?                       -> refusal
-//              client-pause.ts       does a CLIENT PAUSE hold it?                   -> waits
-//              own-connection.ts     does it need a connection of its own upstream? -> pinned
-//              wide.ts               does it need several nodes, or a reply that is completed? -> scattered
-//   shed       loop-lag.ts            is this thread too late already?                -> refusal
+//              clients/client-pause  does a CLIENT PAUSE hold it?                   -> waits
+//              pinned/own-connection does it need a connection of its own upstream? -> pinned
+//              wide/wide             does it need several nodes, or a reply that is completed? -> scattered
+//   shed       loop-lag.ts           is this thread too late already?                -> refusal
 //   keys       commands/keys         which keys
 //   detect     hotkeys/detector      reads are counted
-//   coalesce   shared-reads.ts       is the same read waiting to be sent?           -> joins it
+//   coalesce   reads/shared-reads    is the same read waiting to be sent?           -> joins it
 //   route      upstream/topology     which node; several get a part each            (scatter.ts)
 //   lane       upstream/lane         the node's shared connection; the tracked one for a fill (reads/fills.ts)
 //   reply      answers.ts            in the order in which the client asked         (session.ts)
