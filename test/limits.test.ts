@@ -113,17 +113,45 @@ describe('client.requestTimeout', () => {
     expect(await silent.say('PING')).toBe('+PONG');
   });
 
-  it('lets a large value come slowly', async () => {
+  it('closes who stops amid a value that is passed on as it comes', async () => {
+    const proxy = await proxyWith({ 'request-timeout': '600' });
+    const [stuck, other] = [wireTo(proxy), wireTo(proxy)];
+    await other.say('SET', 'stuck', 'before');
+    stuck.send('*3\r\n$3\r\nSET\r\n$5\r\nstuck\r\n$4000000\r\n');
+    stuck.send('x'.repeat(100_000));
+    const trickle = setInterval(() => stuck.send('x'), 20);
+    closing.push(() => clearInterval(trickle));
+    expect(await text(stuck.rest())).toBe('');
+    expect(await overruns(proxy, 'request_timeout')).toBe(1);
+    expect(await other.say('GET', 'stuck')).toBe('$6\r\nbefore');
+    await waitFor(async () => (await proxy.metrics()).sum('heatsink_pinned_connections') === 0);
+  });
+
+  it.each([100_000, 2_000_000])('lets a value of %d bytes come slowly', async (size) => {
     const proxy = await proxyWith({ 'request-timeout': '500' });
     const wire = wireTo(proxy);
-    const value = 'x'.repeat(100_000);
-    const bytes = encodeRequest(['SET', 'slow', value]);
-    for (let at = 0; at < bytes.length; at += 5000) {
-      wire.send(bytes.subarray(at, at + 5000));
+    const bytes = encodeRequest(['SET', 'slow', 'x'.repeat(size)]);
+    const step = Math.ceil(bytes.length / 12);
+    for (let at = 0; at < bytes.length; at += step) {
+      wire.send(bytes.subarray(at, at + step));
       await sleep(100);
     }
     expect((await wire.replies(1)).join()).toBe('+OK\r\n');
-    expect(await wire.say('STRLEN', 'slow')).toBe(':100000');
+    expect(await wire.say('STRLEN', 'slow')).toBe(`:${size}`);
+  });
+
+  it('is no time of the client while heatsink does not take what it sends', async () => {
+    const server = await startRedis();
+    closing.push(() => server.stop());
+    const proxy = await startProxy({ upstream: server.url, flags: { 'request-timeout': '500' } });
+    closing.push(() => proxy.close());
+    const wire = wireTo(proxy);
+    await wire.say('PING');
+    server.kill('SIGSTOP');
+    wire.send(encodeRequest(['SET', 'slow', 'x'.repeat(30_000_000)]));
+    await sleep(1500);
+    server.kill('SIGCONT');
+    expect((await wire.replies(1)).join()).toBe('+OK\r\n');
   });
 });
 
@@ -132,12 +160,12 @@ describe('client.queryBuffer', () => {
     const proxy = await proxyWith({ 'query-buffer': '1MiB' });
     const [large, other] = [wireTo(proxy), wireTo(proxy)];
     expect(await large.say('SET', 'large', 'x'.repeat(1_000_000))).toBe('+OK');
-    // What passes on as it comes takes no room; this is gathered.
-    expect(await large.say('SET', 'larger', 'x'.repeat(2_000_000))).toBe('+OK');
-    large.send(encodeRequest(['MSET', 'large', 'x'.repeat(2_000_000)]));
+    // A write of one key is passed on as it comes, and takes no room.
+    expect(await large.say('SET', 'large', 'x'.repeat(2_000_000))).toBe('+OK');
+    large.send(encodeRequest(['ECHO', 'x'.repeat(2_000_000)]));
     expect(await text(large.rest())).toBe('');
     expect(await overruns(proxy, 'query_buffer')).toBe(1);
-    expect(await other.say('STRLEN', 'large')).toBe(':1000000');
+    expect(await other.say('STRLEN', 'large')).toBe(':2000000');
   });
 });
 

@@ -79,6 +79,7 @@ export class Session extends Client implements Asker {
   begunBytes = 0;
   /** Bytes that the system had not taken when it was last looked at; see client-limits.ts. */
   unsent = 0;
+  #uploaded = 0;
   /** Bytes of replies that wait for those before them. */
   #queued = 0;
   #head: Request | null = null;
@@ -112,6 +113,11 @@ export class Session extends Client implements Asker {
   /** Bytes that wait to be served. */
   get unread(): number {
     return this.#input.kept;
+  }
+
+  /** Bytes that have come of the request that is half read. */
+  get arrived(): number {
+    return this.upload === null ? this.#input.kept : this.#uploaded;
   }
 
   /** The oldest request without a reply. */
@@ -280,6 +286,9 @@ export class Session extends Client implements Asker {
       this.held = true;
     } else {
       this.upload = upload;
+      this.#uploaded = 0;
+      this.begunAt = clock.ms;
+      this.begunBytes = 0;
       this.#frame.reset();
     }
     return true;
@@ -327,6 +336,7 @@ export class Session extends Client implements Asker {
     pipeline.chunkBegun();
     if (this.upload !== null) {
       pos = this.upload.take(buf, pos, end);
+      this.#uploaded += pos - input.pos;
       if (this.upload !== null) end = pos;
     }
     while (pos < end && !this.closing) {
@@ -367,7 +377,7 @@ export class Session extends Client implements Asker {
       pos = frame.consumed;
     }
     if (needed === 0) {
-      this.begunAt = 0;
+      if (this.upload === null) this.begunAt = 0;
     } else if (this.begunAt === 0 || pos !== input.pos) {
       this.begunAt = clock.ms;
       this.begunBytes = end - pos;

@@ -54,9 +54,10 @@ function overdue(session: Session, limits: ClientLimits, now: number): number {
 /** Whether its request has not got on for too long, however many bytes it still trickles. */
 function isStuck(session: Session, timeout: number, now: number): boolean {
   if (session.begunAt === 0 || now - session.begunAt <= timeout) return false;
-  if (session.unread - session.begunBytes < PROGRESS) return true;
+  // While it is held nothing is taken of what it sends.
+  if (!session.held && session.arrived - session.begunBytes < PROGRESS) return true;
   session.begunAt = now;
-  session.begunBytes = session.unread;
+  session.begunBytes = session.arrived;
   return false;
 }
 
