@@ -5,7 +5,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { networkInterfaces, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { loadConfig } from '../src/config/load.ts';
+import { startHeatsink } from '../src/heatsink.ts';
 import { encodeRequest } from '../src/resp3/encode.ts';
 import { type ProxyOptions, type RunningProxy, startProxy } from './support/heatsink.ts';
 import { type RedisProcess, startCluster, startRedis, waitFor } from './support/redis.ts';
@@ -287,6 +290,48 @@ describe('shed.lag', () => {
     block(300);
     expect((await wire.replies(1)).join()).toBe('$1\r\nv\r\n');
   });
+});
+
+it('what a client takes slowly is no overrun, however large the value and small the buffer', async () => {
+  const proxy = await proxyWith({ 'output-buffer': '1MiB' });
+  const wire = wireTo(proxy);
+  await wire.say('SET', 'large', 'x'.repeat(20_000_000));
+  wire.socket.pause();
+  wire.sendAll([
+    ['GET', 'large'],
+    ['GET', 'large'],
+  ]);
+  for (let i = 0; i < 40; i++) {
+    await sleep(10);
+    wire.socket.resume();
+    await sleep(1);
+    wire.socket.pause();
+  }
+  wire.socket.resume();
+  const replies = await wire.replies(2);
+  expect(replies.map(({ length }) => length)).toEqual([20_000_013, 20_000_013]);
+});
+
+it('a worker that crashes gives back what its clients had', async () => {
+  const flags = { workers: '2', listen: '127.0.0.1:0', admin: 'off', 'max-clients': '4', 'max-pinned': '4' };
+  const config = loadConfig({ flags: { ...flags, upstream: redis.url }, env: {} });
+  const heatsink = await startHeatsink(config, { log: pino({ level: 'silent' }) });
+  closing.push(() => heatsink.close());
+  const port = Number(heatsink.address.split(':').at(-1));
+  for (let round = 0; round < 2; round++) {
+    const wires = Array.from({ length: 4 }, () => wireTo({ port }));
+    for (const wire of wires) expect(await wire.say('WATCH', 'k')).toBe('+OK');
+    for (const worker of [0, 1]) heatsink.crashWorker(worker);
+    await Promise.all(wires.map((wire) => wire.rest()));
+    await waitFor(async () => {
+      const probe = wireTo({ port });
+      const reply = await probe.say('PING');
+      probe.close();
+      return reply === '+PONG';
+    }, 10_000);
+    // The probe's place, too, is free before the next round.
+    await sleep(200);
+  }
 });
 
 describe('client.protectedMode', () => {

@@ -283,7 +283,7 @@ export const OPTIONS = {
     type: userList,
     default: [],
     unit: '',
-    doc: 'Users of heatsink itself; without any, every client may come in',
+    doc: 'Users of heatsink itself; without any, every client may come in that client.protectedMode lets connect',
   },
   policy: {
     group: 'Access',
