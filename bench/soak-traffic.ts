@@ -225,7 +225,7 @@ export function startTraffic(port: number, clients: number): Traffic {
       }
     } catch (error) {
       const [words] = (error as Error).message.split(': ');
-      if (!stopped) fail(`(${words.replaceAll(/\d+/g, 'N')})`);
+      if (!stopped) fail(`(${round.name}: ${words.replaceAll(/\d+/g, 'N')})`);
     } finally {
       visitor.wire.close();
       present.delete(visitor.wire);
