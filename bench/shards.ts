@@ -15,7 +15,7 @@ import { short, table, whole } from './table.ts';
 const CLIENTS = 20;
 const PERIOD = 20;
 /** Until hot keys are hot and code is compiled, and for late replies, in milliseconds. */
-const WARM_UP = 3000;
+const WARM_UP = 6000;
 const LATE = 15_000;
 const KINDS = ['hot reads', 'forwarded reads', 'writes'] as const;
 type Kind = (typeof KINDS)[number];
