@@ -1,6 +1,11 @@
 // What more workers cost: requests for each second of CPU time of the whole process, with one worker and with two,
 // answered from the local tier and forwarded. `npm run bench:workers`
+//
+// All threads of heatsink are kept on one core, so that it is what the load waits for with any number of workers. With
+// cores to spare two workers are idle more often than one, find less to do each time they wake up, and it is that
+// which would be compared.
 
+import { execFileSync } from 'node:child_process';
 import { type Cell, measure } from './measure.ts';
 import { progress } from './progress.ts';
 import { startServer, startTargets, type Target } from './servers.ts';
@@ -41,7 +46,13 @@ async function start(stage: Stage, { keys, flags }: Load, workers: readonly numb
   for (const count of workers) {
     targets.push(...(await startTargets(server, { ...flags, workers: String(count) }, ['heatsink'])));
   }
+  for (const { pid } of targets) keepOnOneCore(pid);
   return targets.map((target) => stage.keep(target));
+}
+
+/** https://man7.org/linux/man-pages/man1/taskset.1.html */
+function keepOnOneCore(pid: number): void {
+  execFileSync('taskset', ['--all-tasks', '--cpu-list', '--pid', '0', String(pid)], { stdio: 'ignore' });
 }
 
 function cellTable(rows: readonly Row[], workers: number): string {
@@ -110,7 +121,7 @@ await runBench({
     return [
       `\`redis-benchmark\` over ${connections} connections, through a heatsink with one worker and one with ${workers}, in front of ` +
         `the same server: GETs of one hot key, and of ${whole(KEYS)} keys with the tier off. CPU time is user and ` +
-        'system time of the whole process of heatsink.',
+        'system time of the whole process of heatsink, all of whose threads are kept on one core.',
       cellTable(rows, workers),
       ratioTable(rows, workers),
     ];
