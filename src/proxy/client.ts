@@ -78,7 +78,7 @@ export abstract class Client implements ClientState, PinnedClient, Visitor {
   /** The lane beside its usual one that it uses while that is stalled; -1 for none. */
   #detour = -1;
   /** Whether a script comes next, which must not hold up the lane that everybody uses. */
-  #script = false;
+  protected script = false;
   readonly #login: Login;
   readonly #pinned: PinBudget;
 
@@ -187,8 +187,7 @@ export abstract class Client implements ClientState, PinnedClient, Visitor {
     const lane = node.lane(this.#space, this.id);
     // With nothing under way it can change its way and keep its order.
     if (this.pending === 0) {
-      this.#detour = lane.stalled || this.#script ? node.findDetour(this.#space) : -1;
-      this.#script = false;
+      this.#detour = lane.stalled || this.script ? node.findDetour(this.#space) : -1;
     }
     return this.#detour < 0 ? lane : node.detour(this.#space, this.#detour);
   }
@@ -199,8 +198,8 @@ export abstract class Client implements ClientState, PinnedClient, Visitor {
    */
   detourNext(): boolean {
     if (this.pins !== null || (this.pending > 0 && this.#detour >= 0)) return true;
-    this.#script = this.pending === 0;
-    return this.#script;
+    this.script = this.pending === 0;
+    return this.script;
   }
 
   /**

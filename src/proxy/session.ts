@@ -160,6 +160,7 @@ export class Session extends Client implements Asker {
   /** Puts a request at the end of the queue; its reply leaves when all before it have left. */
   enqueue(request: Request): void {
     request.session = this;
+    this.script = false;
     if (this.#tail === null) this.#head = request;
     else this.#tail.next = request;
     this.#tail = request;
