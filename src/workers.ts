@@ -21,6 +21,12 @@ const HEALTHY = 60_000;
 /** What a thread may take beyond the time for requests in flight to close, in milliseconds. */
 const CLOSE_SLACK = 2000;
 
+/**
+ * Memory for young objects per thread, in MiB: a third of Node's own choice. The buffers of large replies hang on
+ * small objects there, and would else gather by the hundred megabytes before anybody looks.
+ */
+const YOUNG_MB = 12;
+
 const { url } = import.meta;
 /** The thread's file, compiled or not, as this one is. */
 const ENTRY = new URL(`./worker-thread${url.slice(url.lastIndexOf('.'))}`, url);
@@ -67,7 +73,11 @@ export function createTeam(options: TeamOptions): Team {
     const { config, upstream, doors, version } = options;
     const data: ThreadData = { config, upstream, memory, doors, version, worker, changes: [...changes] };
     return new Promise((resolve, reject) => {
-      const thread = new Thread(ENTRY, { workerData: data, name: `heatsink worker ${worker}` });
+      const thread = new Thread(ENTRY, {
+        workerData: data,
+        name: `heatsink worker ${worker}`,
+        resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB },
+      });
       const begun = performance.now();
       threads[worker] = thread;
       thread.on('message', (news: ThreadNews) => {

@@ -3,6 +3,7 @@
 // contiguous and nothing is copied unless a frame was cut in two.
 
 import { viewOf } from './hash.ts';
+import { giveBuffer, takeBuffer } from './spare-buffers.ts';
 
 /** Room for one read from a socket, in bytes. */
 export const READ_SIZE = 64 * 1024;
@@ -90,6 +91,7 @@ export class Input {
 
   /** Gives the kept bytes up. */
   release(): void {
+    giveBuffer(this.#kept);
     this.#kept = NONE;
     this.#length = 0;
     this.#needed = 0;
@@ -111,8 +113,9 @@ export class Input {
     if (this.#kept.length >= size) return;
     const doubled = Math.max(size * 2, 256);
     const room = this.#needed > size ? Math.min(this.#needed, doubled) : doubled;
-    const larger = Buffer.allocUnsafeSlow(room);
+    const larger = takeBuffer(room);
     this.#kept.copy(larger, 0, 0, this.#length);
+    giveBuffer(this.#kept);
     this.#kept = larger;
   }
 }
