@@ -22,10 +22,11 @@ const HEALTHY = 60_000;
 const CLOSE_SLACK = 2000;
 
 /**
- * Memory for young objects per thread, in MiB: a third of Node's own choice. The buffers of large replies hang on
- * small objects there, and would else gather by the hundred megabytes before anybody looks.
+ * The JavaScript heap of a thread, without buffers. For young objects a third of Node's own choice: the buffers of large
+ * replies hang on small objects there, and would else gather by the hundred megabytes before anybody looks. With less
+ * than 2 GiB for all, V8 lets the heap grow to twice what lives in it before it collects, and not to four times.
  */
-const YOUNG_MB = 12;
+const HEAP = { maxYoungGenerationSizeMb: 12, maxOldGenerationSizeMb: 1536 };
 
 const { url } = import.meta;
 /** The thread's file, compiled or not, as this one is. */
@@ -76,7 +77,7 @@ export function createTeam(options: TeamOptions): Team {
       const thread = new Thread(ENTRY, {
         workerData: data,
         name: `heatsink worker ${worker}`,
-        resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB },
+        resourceLimits: HEAP,
       });
       const begun = performance.now();
       threads[worker] = thread;
