@@ -11,7 +11,7 @@ import { parseUpstream, type Upstream } from './config/upstream-url.ts';
 import { createMemory } from './memory.ts';
 import { NO_PEERS } from './proxy/peers.ts';
 import { startEmbeddedRedis } from './upstream/embedded.ts';
-import { startWorker } from './worker.ts';
+import { startWorker } from './worker/worker.ts';
 import { canSharePorts, claimDoors, createTeam } from './workers.ts';
 
 export interface Heatsink {

@@ -11,7 +11,7 @@ import type { OptionPath } from './config/schema.ts';
 import { CounterMemory } from './counters.ts';
 import { forgetWorker } from './memory.ts';
 import { connectPeers } from './proxy/peers.ts';
-import type { ThreadData, ThreadNews, ThreadOrder } from './worker-thread.ts';
+import type { ThreadData, ThreadNews, ThreadOrder } from './worker/thread.ts';
 
 /** Until a thread that crashed is replaced, in milliseconds; doubles up to the last while it crashes again soon. */
 const RESTART_FIRST = 100;
@@ -30,7 +30,7 @@ const HEAP = { maxYoungGenerationSizeMb: 12, maxOldGenerationSizeMb: 1536 };
 
 const { url } = import.meta;
 /** The thread's file, compiled or not, as this one is. */
-const ENTRY = new URL(`./worker-thread${url.slice(url.lastIndexOf('.'))}`, url);
+const ENTRY = new URL(`./worker/thread${url.slice(url.lastIndexOf('.'))}`, url);
 
 export interface TeamOptions extends Omit<ThreadData, 'worker' | 'changes'> {
   readonly info: AdminSource['info'];

@@ -11,7 +11,7 @@
 //   keys       commands/keys         which keys
 //   detect     hotkeys/detector      reads are counted
 //   coalesce   reads/shared-reads    is the same read waiting to be sent?           -> joins it
-//   route      upstream/topology     which node; several get a part each            (scatter.ts)
+//   route      upstream/topology     which node; several get a part each            (many-keys.ts, scatter.ts)
 //   lane       upstream/lane         the node's shared connection; the tracked one for a fill (reads/fills.ts)
 //   reply      answers.ts            in the order in which the client asked         (session.ts)
 //
@@ -25,10 +25,9 @@ import { clock } from '../clock.ts';
 import { argument } from '../commands/argument.ts';
 import type { PauseMode } from '../commands/client-pause.ts';
 import type { Command } from '../commands/command.ts';
-import { findKeys, fits, hashKeys, KeyPositions } from '../commands/keys.ts';
+import { findKeys, KeyPositions } from '../commands/keys.ts';
 import { answerLocally, type ServerFacts, speaksHttp } from '../commands/local.ts';
 import { refused } from '../commands/refused.ts';
-import { splitByShard } from '../commands/split.ts';
 import type { CommandTable } from '../commands/table.ts';
 import { NO_COMMAND, UNKNOWN } from '../commands/unknown.ts';
 import { C, type Counters } from '../counters.ts';
@@ -36,28 +35,26 @@ import type { Detector } from '../hotkeys/detector.ts';
 import { errorReply } from '../resp3/encode.ts';
 import { hashBytes } from '../resp3/hash.ts';
 import type { RequestFrame } from '../resp3/request-frame.ts';
-import type { Lane } from '../upstream/lane.ts';
 import type { UpstreamNode } from '../upstream/node.ts';
 import { holdBytes } from '../upstream/outgoing.ts';
 import type { PinBudget } from '../upstream/pin-budget.ts';
-import { slotOf } from '../upstream/slot.ts';
 import type { Topology } from '../upstream/topology.ts';
 import type { Admission } from './admission.ts';
 import { type Answers, SLOT_UNSERVED } from './answers.ts';
 import type { ClientLimits } from './clients/client-limits.ts';
 import type { ClientPause } from './clients/client-pause.ts';
+import { awaitRoom, type Dispatch } from './dispatch.ts';
 import type { Downloads } from './large/downloads.ts';
 import type { Upload } from './large/upload.ts';
 import type { Uploads } from './large/uploads.ts';
+import type { ManyKeys } from './many-keys.ts';
 import { DONE, FORWARD, HOLD, type Outcome } from './outcome.ts';
 import type { OwnConnection } from './pinned/own-connection.ts';
 import type { SharedReads } from './reads/shared-reads.ts';
 import type { Verifier } from './reads/verify.ts';
-import { NO_WRITE, type Request, takeRequest, WRITES_ALL, WRITES_KEY, WRITES_KEYS } from './request.ts';
-import type { Scatter, ScatteredPart } from './scatter.ts';
+import { NO_WRITE, type Request, takeRequest, WRITES_KEY } from './request.ts';
 import type { Servant, Session } from './session.ts';
 import type { Wide } from './wide/wide.ts';
-import type { Writes } from './writes.ts';
 
 /** Requests up to this size may be kept and shared; looking longer ones up costs more than it could save. */
 const SHARED_MAX = 1024;
@@ -73,9 +70,9 @@ export interface PipelineParts {
   readonly reads: SharedReads;
   readonly downloads: Downloads;
   readonly uploads: Uploads;
-  readonly writes: Writes;
   readonly answers: Answers;
-  readonly scatter: Scatter;
+  readonly dispatch: Dispatch;
+  readonly manyKeys: ManyKeys;
   readonly own: OwnConnection;
   readonly wide: Wide;
   readonly admission: Admission;
@@ -157,9 +154,9 @@ export class Pipeline implements Servant {
     if (fixed !== 0 && frame.argc > fixed) return this.#oneKey(session, frame, command, fixed);
     const count = findKeys(command, frame, this.#keys);
     if (count < 0) return this.#askKeys(session, frame, command);
-    if (count === 0) return this.#keyless(session, frame, command);
+    if (count === 0) return this.#on.manyKeys.keyless(session, frame, command);
     if (count === 1) return this.#oneKey(session, frame, command, this.#keys.at[0]);
-    return this.#manyKeys(session, frame, command);
+    return this.#on.manyKeys.serve(session, frame, command, this.#keys);
   }
 
   upload(session: Session, frame: RequestFrame): Upload | typeof HOLD | typeof FORWARD {
@@ -215,14 +212,14 @@ export class Pipeline implements Servant {
   }
 
   #oneKey(session: Session, frame: RequestFrame, command: Command, keyArgument: number): boolean {
-    const { topology, detector, downloads, rules, tierOn } = this.#on;
+    const { topology, detector, dispatch, downloads, rules, tierOn } = this.#on;
     const { buf, view, start, end, args } = frame;
     const keyStart = start + args[keyArgument * 2];
     const keyEnd = start + args[keyArgument * 2 + 1];
     const node = topology.ownerOf(buf, keyStart, keyEnd);
-    if (node === null) return this.#fail(session, SLOT_UNSERVED);
+    if (node === null) return dispatch.fail(session, SLOT_UNSERVED);
     const lane = session.laneTo(node);
-    if (lane.congested) return wait(session, lane);
+    if (lane.congested) return awaitRoom(session, lane);
     const request = takeRequest(this.answers);
     request.space = session.space;
     request.keyHash = hashBytes(view, keyStart, keyEnd);
@@ -235,18 +232,18 @@ export class Pipeline implements Servant {
       }
       // Behind its own write a client's read goes the same way, so that it cannot overtake it.
       if (command.cacheable && session.writing === 0 && session.pins === null && end - start <= SHARED_MAX) {
-        const consistency = rules.of(buf, keyStart, keyEnd);
-        if (consistency !== 'off') {
+        const settings = rules.of(buf, keyStart, keyEnd);
+        if (settings.consistency !== 'off') {
           request.hash = flightHash(request.keyHash, view, start, end);
           request.keyStart = keyStart - start;
           request.keyEnd = keyEnd - start;
-          request.mayFill = tierOn && consistency === 'tracked';
-          this.#on.reads.serve(session, frame, request, node, lane, heat, consistency);
+          request.mayFill = tierOn && settings.consistency === 'tracked';
+          this.#on.reads.serve(session, frame, request, node, lane, heat, settings);
           return true;
         }
       }
     }
-    this.#send(session, frame, command, request, lane, command.isWrite ? WRITES_KEY : NO_WRITE);
+    dispatch.send(session, frame, command, request, lane, command.isWrite ? WRITES_KEY : NO_WRITE);
     return true;
   }
 
@@ -258,116 +255,6 @@ export class Pipeline implements Servant {
     request.repeatable = true;
     holdBytes(request, buf, start, end);
     session.sendAside(request, node);
-  }
-
-  #manyKeys(session: Session, frame: RequestFrame, command: Command): boolean {
-    const { topology, detector } = this.#on;
-    const { buf, view, start, args } = frame;
-    const keys = this.#keys;
-    const first = keys.at[0];
-    const node = topology.ownerOf(buf, start + args[first * 2], start + args[first * 2 + 1]);
-    if (node === null) return this.#fail(session, SLOT_UNSERVED);
-    const lane = session.laneTo(node);
-    if (lane.congested) return wait(session, lane);
-    const request = takeRequest(this.answers);
-    request.space = session.space;
-    const hashes: number[] = [];
-    hashKeys(frame, keys, hashes);
-    for (let i = 0; i < keys.count && command.isRead; i++) {
-      const at = keys.at[i] * 2;
-      detector.count(hashes[i], view, start + args[at], start + args[at + 1]);
-    }
-    request.keyHashes = hashes;
-    request.asks = command.asks;
-    const writes = command.isWrite ? WRITES_KEYS : NO_WRITE;
-    const parts =
-      command.requestPolicy === 'multi_shard' && topology.cluster ? this.#split(frame, command) : null;
-    if (parts === null) this.#send(session, frame, command, request, lane, writes);
-    else this.#scatter(session, command, request, parts, writes);
-    return true;
-  }
-
-  /** One part per slot, as Redis Cluster takes no two slots in one command; null when all keys have one slot. */
-  #split(frame: RequestFrame, command: Command): ScatteredPart[] | null {
-    const { topology } = this.#on;
-    const { buf, start, args } = frame;
-    const keys = this.#keys;
-    const slotAt = (at: number) => slotOf(buf, start + args[at * 2], start + args[at * 2 + 1]);
-    const slot = slotAt(keys.at[0]);
-    let same = true;
-    for (let i = 1; i < keys.count && same; i++) same = slotAt(keys.at[i]) === slot;
-    if (same) return null;
-    return splitByShard(command, frame, keys, slotAt).map(({ shard, request, positions }) => ({
-      // A slot without owner gets the server's own word from whoever is asked.
-      node: topology.slotOwner(shard) ?? topology.nodes[0],
-      request,
-      positions,
-    }));
-  }
-
-  #keyless(session: Session, frame: RequestFrame, command: Command): boolean {
-    const { nodes } = this.#on.topology;
-    const { buf, start, end } = frame;
-    const { requestPolicy } = command;
-    const everywhere =
-      requestPolicy === 'all_nodes' || requestPolicy === 'all_shards' || command.name === 'randomkey';
-    const lanes = everywhere ? nodes.map((node) => session.laneTo(node)) : [this.#anyLane(session)];
-    const full = lanes.find((lane) => lane.congested);
-    if (full !== undefined) return wait(session, full);
-    const request = takeRequest(this.answers);
-    request.space = session.space;
-    // With a wrong number of arguments it has no keys either, and the server will refuse it.
-    const writes = command.isWrite && fits(command, frame) ? WRITES_ALL : NO_WRITE;
-    if (lanes.length > 1) {
-      const bytes = Buffer.from(buf.subarray(start, end));
-      const parts = nodes.map((node) => ({ node, request: bytes, positions: [] }));
-      this.#scatter(session, command, request, parts, writes);
-      return true;
-    }
-    this.#send(session, frame, command, request, lanes[0], writes);
-    return true;
-  }
-
-  /** The lane to the client's usual node for what any can answer, or to another one while that is down. */
-  #anyLane(session: Session): Lane {
-    const { nodes } = this.#on.topology;
-    const usual = session.laneTo(session.pins?.home ?? nodes[session.id % nodes.length]);
-    if (!usual.down) return usual;
-    return nodes.map((node) => session.laneTo(node)).find((lane) => !lane.down) ?? usual;
-  }
-
-  #send(
-    session: Session,
-    frame: RequestFrame,
-    command: Command,
-    request: Request,
-    lane: Lane,
-    writes: number,
-  ): void {
-    this.#begin(session, request, writes);
-    request.repeatable = command.isRead;
-    this.counters[writes === NO_WRITE ? C.sentRead : C.sentWrite]++;
-    lane.send(request, frame.buf, frame.start, frame.end);
-  }
-
-  #scatter(
-    session: Session,
-    command: Command,
-    request: Request,
-    parts: ScatteredPart[],
-    writes: number,
-  ): void {
-    this.#begin(session, request, writes);
-    this.#on.scatter.send(request, command, parts);
-  }
-
-  #begin(session: Session, request: Request, writes: number): void {
-    this.counters[C.forwarded]++;
-    session.enqueue(request);
-    if (writes === NO_WRITE) return;
-    request.writes = writes;
-    session.writing++;
-    this.#on.writes.begin(request);
   }
 
   /** All that is not simply sent on: by whom it is asked, or what. `command` is null for an unknown one. */
@@ -409,7 +296,7 @@ export class Pipeline implements Servant {
     const asks = this.#on.login.asks(session, frame, command);
     if (asks === true) return HOLD;
     if (asks !== false) {
-      this.#fail(session, asks);
+      this.#on.dispatch.fail(session, asks);
       return DONE;
     }
     const reply = answerLocally(command, frame, session, this.#on.facts);
@@ -427,12 +314,6 @@ export class Pipeline implements Servant {
 
   #shed(session: Session, reply: Buffer): true {
     this.counters[C.shed]++;
-    session.reply(reply);
-    return true;
-  }
-
-  #fail(session: Session, reply: Buffer): true {
-    this.counters[C.failed]++;
     session.reply(reply);
     return true;
   }
@@ -458,14 +339,9 @@ export class Pipeline implements Servant {
     const known = asked === NOWHERE ? NO_COMMAND : (command ?? UNKNOWN);
     this.#keys.count = 0;
     for (const position of asked) this.#keys.push(position);
-    if (asked.length === 0) return this.#keyless(session, frame, known);
-    return this.#manyKeys(session, frame, known);
+    if (asked.length === 0) return this.#on.manyKeys.keyless(session, frame, known);
+    return this.#on.manyKeys.serve(session, frame, known, this.#keys);
   }
 }
 
 const NOWHERE: readonly number[] = [];
-
-function wait(session: Session, lane: Lane): false {
-  lane.onDrain(() => session.release());
-  return false;
-}

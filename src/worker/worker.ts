@@ -3,74 +3,62 @@
 
 import { createHash } from 'node:crypto';
 import type { Logger } from 'pino';
-import { createLogin } from './access/create-login.ts';
-import { Guesses } from './access/guesses.ts';
-import { Permit } from './access/permit.ts';
-import { Policy } from './access/policy.ts';
-import type { AdminSource } from './admin/snapshot.ts';
-import { createSource } from './admin/source.ts';
-import { Flights } from './cache/flights.ts';
-import { Rules } from './cache/rules.ts';
-import { Tier } from './cache/tier.ts';
-import { Versions } from './cache/versions.ts';
-import { Witness } from './cache/witness.ts';
-import { clock } from './clock.ts';
-import { CommandTable } from './commands/table.ts';
-import { appliersFor } from './config/apply.ts';
-import { formatHostPort, type HostPort } from './config/host-port.ts';
-import { liveOptions } from './config/live.ts';
-import type { Config, OptionPath } from './config/schema.ts';
-import { doorsOf, renewCertificates, upstreamTls } from './config/tls.ts';
-import type { Upstream } from './config/upstream-url.ts';
-import { C, CounterMemory, G } from './counters.ts';
-import { Detector } from './hotkeys/detector.ts';
-import { clientIds, type SharedMemory } from './memory.ts';
-import { Admission } from './proxy/admission.ts';
-import { Answers } from './proxy/answers.ts';
-import { attackLog } from './proxy/clients/attack-log.ts';
-import { type ClientLimits, watchClients } from './proxy/clients/client-limits.ts';
-import { ClientPause } from './proxy/clients/client-pause.ts';
-import { ClientUnblock } from './proxy/clients/client-unblock.ts';
-import { Clients } from './proxy/clients/clients.ts';
-import { Gate } from './proxy/clients/gate.ts';
-import { Downloads } from './proxy/large/downloads.ts';
-import { Uploads } from './proxy/large/uploads.ts';
-import { listen } from './proxy/listener.ts';
-import { watchLoopLag } from './proxy/loop-lag.ts';
-import type { Peers } from './proxy/peers.ts';
-import { Blocking } from './proxy/pinned/blocking.ts';
-import { ExecCall } from './proxy/pinned/exec.ts';
-import { NoTouch } from './proxy/pinned/no-touch.ts';
-import { OwnConnection } from './proxy/pinned/own-connection.ts';
-import { Subscribing } from './proxy/pinned/subscriptions.ts';
-import { Tracking } from './proxy/pinned/tracking.ts';
-import { Transactions } from './proxy/pinned/transactions.ts';
-import { Watch } from './proxy/pinned/watch.ts';
-import { Pipeline } from './proxy/pipeline.ts';
-import { Fills } from './proxy/reads/fills.ts';
-import { Invalidation } from './proxy/reads/invalidation.ts';
-import { LastValues } from './proxy/reads/last-values.ts';
-import { SharedReads } from './proxy/reads/shared-reads.ts';
-import { track } from './proxy/reads/track.ts';
-import { Verifier } from './proxy/reads/verify.ts';
-import { Redirects } from './proxy/redirects.ts';
-import { Scatter } from './proxy/scatter.ts';
-import type { Session } from './proxy/session.ts';
-import { Facade } from './proxy/wide/facade.ts';
-import { Scripts } from './proxy/wide/scripts.ts';
-import { Wide } from './proxy/wide/wide.ts';
-import { Writes } from './proxy/writes.ts';
-import { Quota } from './quota.ts';
-import { jittered } from './upstream/backoff.ts';
-import { Control, type ControlLink } from './upstream/control.ts';
-import { readFacts, readKeys } from './upstream/describe.ts';
-import { discoverCluster, discoverStandalone } from './upstream/discover.ts';
-import { discoverSentinel } from './upstream/discover-sentinel.ts';
-import { watchHealth } from './upstream/health.ts';
-import type { UpstreamNode } from './upstream/node.ts';
-import { PinBudget } from './upstream/pin-budget.ts';
-import { Topology } from './upstream/topology.ts';
-import { watchNodes } from './upstream/watch-nodes.ts';
+import { createLogin } from '../access/create-login.ts';
+import { Guesses } from '../access/guesses.ts';
+import { Permit } from '../access/permit.ts';
+import { Policy } from '../access/policy.ts';
+import type { AdminSource } from '../admin/snapshot.ts';
+import { createSource } from '../admin/source.ts';
+import { Flights } from '../cache/flights.ts';
+import { Rules } from '../cache/rules.ts';
+import { Tier } from '../cache/tier.ts';
+import { Versions } from '../cache/versions.ts';
+import { Witness } from '../cache/witness.ts';
+import { clock } from '../clock.ts';
+import { CommandTable } from '../commands/table.ts';
+import { appliersFor } from '../config/apply.ts';
+import { formatHostPort, type HostPort } from '../config/host-port.ts';
+import { liveOptions } from '../config/live.ts';
+import type { Config, OptionPath } from '../config/schema.ts';
+import { doorsOf, renewCertificates } from '../config/tls.ts';
+import type { Upstream } from '../config/upstream-url.ts';
+import { C, CounterMemory, G } from '../counters.ts';
+import { Detector } from '../hotkeys/detector.ts';
+import { clientIds, type SharedMemory } from '../memory.ts';
+import { Admission } from '../proxy/admission.ts';
+import { Answers } from '../proxy/answers.ts';
+import { attackLog } from '../proxy/clients/attack-log.ts';
+import { type ClientLimits, watchClients } from '../proxy/clients/client-limits.ts';
+import { Gate } from '../proxy/clients/gate.ts';
+import { Dispatch } from '../proxy/dispatch.ts';
+import { Downloads } from '../proxy/large/downloads.ts';
+import { Uploads } from '../proxy/large/uploads.ts';
+import { listen } from '../proxy/listener.ts';
+import { watchLoopLag } from '../proxy/loop-lag.ts';
+import { ManyKeys } from '../proxy/many-keys.ts';
+import type { Peers } from '../proxy/peers.ts';
+import { Pipeline } from '../proxy/pipeline.ts';
+import { Fills } from '../proxy/reads/fills.ts';
+import { Invalidation } from '../proxy/reads/invalidation.ts';
+import { LastValues } from '../proxy/reads/last-values.ts';
+import { SharedReads } from '../proxy/reads/shared-reads.ts';
+import { track } from '../proxy/reads/track.ts';
+import { Verifier } from '../proxy/reads/verify.ts';
+import { Redirects } from '../proxy/redirects.ts';
+import { Scatter } from '../proxy/scatter.ts';
+import type { Session } from '../proxy/session.ts';
+import { Facade } from '../proxy/wide/facade.ts';
+import { Scripts } from '../proxy/wide/scripts.ts';
+import { Wide } from '../proxy/wide/wide.ts';
+import { Writes } from '../proxy/writes.ts';
+import { Quota } from '../quota.ts';
+import { jittered } from '../upstream/backoff.ts';
+import type { Control } from '../upstream/control.ts';
+import { readFacts, readKeys } from '../upstream/describe.ts';
+import { watchHealth } from '../upstream/health.ts';
+import type { UpstreamNode } from '../upstream/node.ts';
+import { composeOwn } from './own-connections.ts';
+import { reachUpstream } from './upstream.ts';
 
 export interface WorkerOptions {
   readonly config: Config;
@@ -107,38 +95,14 @@ const RETRY = 1000;
 /** Starts one worker; resolves when clients can connect to it, which waits for the upstream's first answer. */
 export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const { config, memory, worker, peers, log, version, onClose } = options;
-  const { kind, nodes, master, db, username, password } = options.upstream;
+  const { kind, nodes, db } = options.upstream;
   const counterMemory = new CounterMemory(memory.workers, memory.counters);
   const counters = counterMemory.of(worker);
   const totals = () => counterMemory.totals();
   const shutdown = { timeout: config.shutdownTimeout };
-  const { connectTimeout, topologyInterval } = config.nodes;
-  const tls = upstreamTls(config);
-  const identity = { username, password, tls };
-  const nodeLink = { ...identity, timeout: connectTimeout };
-  const control = new Control({ ...nodeLink, seeds: master === undefined ? nodes : [] });
-  onClose(() => control.close());
   const chunkDone = () => pipeline?.chunkDone();
-  const lost = (node: UpstreamNode) => nodeWatch.lost(node);
-  const pinQuota = new Quota(memory.pinned, worker, config.nodes.maxPinned);
-  const pinned = new PinBudget(pinQuota, () => peers.tell('pins wanted', null));
-  peers.on('pins wanted', () => void pinned.makeRoom());
-  const link = { ...identity, ...config.nodes, db, pinned, counters, chunkDone, lost };
-  const topology = new Topology(kind === 'cluster', link);
-  onClose(() => topology.close());
-  const failed = (error: Error) => log.warn({ reason: error.message }, 'the topology could not be read');
-  const discovering = { control, topology, counters, interval: topologyInterval, failed };
-  const discovery =
-    master === undefined
-      ? (kind === 'cluster' ? discoverCluster : discoverStandalone)(discovering)
-      : discoverSentinel({
-          ...discovering,
-          ...sentinelsOf(config, nodes, master, nodeLink),
-          switched: ({ host, port }) => log.info({ host, port }, 'the sentinels name a new master'),
-        });
-  onClose(() => discovery.close());
-  const nodeWatch = watchNodes(topology, discovery, config.nodes.replyTimeout);
-  onClose(() => nodeWatch.close());
+  const reached = reachUpstream({ ...options, counters, chunkDone });
+  const { tls, control, topology, discovery, pinned, pinQuota } = reached;
 
   const versions = new Versions(memory.workers, worker, memory.versions);
   const limits = { ...config.tier };
@@ -149,8 +113,8 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   onClose(() => invalidation.close());
   const { cooling, cooled } = invalidation;
   const detector = new Detector({ ...config.hot, cooling, cooled }, memory.heat, worker);
-  const rules = new Rules(config.rules, config.consistency);
-  const tracks = config.tier.enabled && rules.use('tracked');
+  const rules = new Rules(config.rules, { consistency: config.consistency });
+  const tracks = config.tier.enabled && rules.use('consistency', (value) => value === 'tracked');
   topology.onMoved = (moved) => {
     invalidation.slotsMoved(moved);
     peers.tell('topology changed', null);
@@ -228,44 +192,23 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   });
   const tierOn = config.tier.enabled;
   const scatter = new Scatter(redirects, answers, counters);
+  const dispatch = new Dispatch(counters, scatter, writes);
   const sessions = new Map<number, Session>();
-  const pause = new ClientPause({ sessions, topology, answers, counters, peers });
-  const exec = new ExecCall({ redirects, answers, pause, counters });
-  const unblock = new ClientUnblock({ sessions, topology, answers, counters, peers });
-  const own = new OwnConnection({
-    unblock,
+  const isUser = (name: string) =>
+    name === 'default' ||
+    config.users.some((user) => user.name === name) ||
+    [...sessions.values()].some((session) => session.user === name);
+  const { own, pause } = composeOwn({
+    sessions,
     topology,
     answers,
-    transactions: new Transactions({
-      topology,
-      answers,
-      exec,
-      watch: new Watch({ topology, answers, redirects, counters }),
-      pause,
-      redirects,
-      writes,
-      facts,
-      counters,
-    }),
-    subscribing: new Subscribing({ topology, answers, redirects, counters }),
-    blocking: new Blocking({ topology, answers, scatter, writes, counters }),
-    tracking: new Tracking({ topology, answers, counters, client: (id) => sessions.get(id), peers }),
-    clients: new Clients({
-      sessions,
-      pause,
-      unblock,
-      noTouch: new NoTouch({ topology, answers, counters }),
-      answers,
-      counters,
-      peers,
-      isUser: (name) =>
-        name === 'default' ||
-        config.users.some((user) => user.name === name) ||
-        [...sessions.values()].some((session) => session.user === name),
-      version: facts.version,
-    }),
-    pause,
+    scatter,
+    redirects,
+    writes,
+    facts,
     counters,
+    peers,
+    isUser,
   });
   const { idleTimeout, requestTimeout, queryBuffer, outputBuffer } = config.client;
   const clientLimits: ClientLimits = {
@@ -358,9 +301,9 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     reads: new SharedReads({ flights, fills, versions, answers, counters, tierOn }),
     downloads,
     uploads: new Uploads({ topology, answers, redirects, writes, pause, counters }),
-    writes,
+    dispatch,
+    manyKeys: new ManyKeys({ topology, detector, answers, dispatch }),
     answers,
-    scatter,
     own,
     wide,
     admission: new Admission(login, new Permit(policy), counters),
@@ -434,14 +377,6 @@ function nodeId(config: Config, seeds: readonly HostPort[]): string {
   const { announce } = config.cluster;
   const who = announce === null ? [config.listen, ...seeds] : [announce];
   return createHash('sha1').update(who.map(formatHostPort).join(' ')).digest('hex');
-}
-
-/** Sentinels have users of their own: nothing of the nodes' is shown to them. */
-function sentinelsOf(config: Config, sentinels: Upstream['nodes'], master: string, nodeLink: ControlLink) {
-  const { sentinelUsername, sentinelPassword } = config.nodes;
-  const username = sentinelUsername ?? undefined;
-  const password = sentinelPassword ?? undefined;
-  return { sentinels, master, nodeLink, sentinelLink: { ...nodeLink, username, password } };
 }
 
 /** Tries again until the upstream answers: a proxy that starts before its servers must not give up. */

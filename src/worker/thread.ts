@@ -3,8 +3,8 @@
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { pino } from 'pino';
-import { connectPeers } from './proxy/peers.ts';
-import { setHashSeed } from './resp3/hash.ts';
+import { connectPeers } from '../proxy/peers.ts';
+import { setHashSeed } from '../resp3/hash.ts';
 import { startWorker, type Worker, type WorkerOptions } from './worker.ts';
 
 export interface ThreadData
