@@ -315,7 +315,7 @@ describe('messages', () => {
       'h.yaml:2:30: "strict" is not accepted for rules[0].consistency; accepted: off, coalesce, tracked or ttl',
       'h.yaml:3:5: nothing is not accepted for rules[1].match; accepted: a glob pattern for keys',
       'h.yaml:4:5: rules[2] has no key "ttl"',
-      'h.yaml:5:5: "all" is not accepted for rules[3]; accepted: a mapping with match and consistency',
+      'h.yaml:5:5: "all" is not accepted for rules[3]; accepted: a mapping with match and one or more of consistency',
     ]);
     expect(problems({ yaml: 'rules: off' })[0]).toContain(
       'h.yaml:1:8: "off" is not accepted; accepted: a list',

@@ -1,33 +1,70 @@
-// Which keys may be coalesced and kept, and on what promise: rules by key pattern, the first match decides.
+// What heatsink may do with which keys: rules by key pattern. A rule says as much as it likes, and of every setting
+// the first rule that matches the key and names it decides.
 
 /** off: untouched. coalesce: shared reads only. tracked: kept while the server vouches. ttl: kept for a time. */
 export type Consistency = 'off' | 'coalesce' | 'tracked' | 'ttl';
 
-export interface Rule {
-  /** A glob as in KEYS: `*`, `?`, `[a-z]`, `[^a]`, `\` before a literal. */
-  readonly match: string;
+/** What there is to say of a key; config/rule-types.ts has what each means and may be. */
+export interface KeySettings {
   readonly consistency: Consistency;
 }
 
-export class Rules {
-  readonly #rules: readonly { matches: RegExp; consistency: Consistency }[];
-  readonly #otherwise: Consistency;
+export interface Rule extends Partial<KeySettings> {
+  /** A glob as in KEYS: `*`, `?`, `[a-z]`, `[^a]`, `\` before a literal. */
+  readonly match: string;
+}
 
-  constructor(rules: readonly Rule[], otherwise: Consistency) {
-    this.#rules = rules.map(({ match, consistency }) => ({ matches: globToRegExp(match), consistency }));
+/** After the first rules were looked at: what they have said, and where it goes on. */
+interface Step {
+  readonly said: Partial<KeySettings>;
+  readonly settings: KeySettings;
+  /** Nothing is left that a rule could say, or no rule to say it. */
+  readonly done: boolean;
+  matched: Step | null;
+  passed: Step | null;
+}
+
+export class Rules {
+  readonly #rules: readonly { matches: RegExp; says: Partial<KeySettings> }[];
+  /** What holds where no rule says anything. */
+  readonly #otherwise: KeySettings;
+  /** Keys that the same rules match share their settings: made when the first of them comes. */
+  readonly #first: Step;
+
+  constructor(rules: readonly Rule[], otherwise: KeySettings) {
+    this.#rules = rules.map(({ match, ...says }) => ({ matches: globToRegExp(match), says }));
     this.#otherwise = otherwise;
+    this.#first = this.#step({}, 0);
   }
 
-  /** Whether any key can get that consistency. */
-  use(consistency: Consistency): boolean {
-    return this.#otherwise === consistency || this.#rules.some((rule) => rule.consistency === consistency);
+  /** Whether any key can have a setting that passes the test. */
+  use<Name extends keyof KeySettings>(name: Name, test: (value: KeySettings[Name]) => boolean): boolean {
+    const said = this.#rules.map(({ says }) => says[name]).filter((value) => value !== undefined);
+    return [this.#otherwise[name], ...said].some((value) => test(value as KeySettings[Name]));
   }
 
   /** For the key `buf[start, end)`. Decodes it only when there are rules at all. */
-  of(buf: Buffer, start: number, end: number): Consistency {
-    if (this.#rules.length === 0) return this.#otherwise;
+  of(buf: Buffer, start: number, end: number): KeySettings {
+    if (this.#first.done) return this.#otherwise;
     const key = buf.toString('latin1', start, end);
-    return this.#rules.find((rule) => rule.matches.test(key))?.consistency ?? this.#otherwise;
+    let step = this.#first;
+    for (let i = 0; !step.done; i++) {
+      const { matches, says } = this.#rules[i];
+      if (matches.test(key)) {
+        step.matched ??= this.#step({ ...says, ...step.said }, i + 1);
+        step = step.matched;
+      } else {
+        step.passed ??= this.#step(step.said, i + 1);
+        step = step.passed;
+      }
+    }
+    return step.settings;
+  }
+
+  #step(said: Partial<KeySettings>, next: number): Step {
+    const all = Object.keys(said).length === Object.keys(this.#otherwise).length;
+    const settings = { ...this.#otherwise, ...said };
+    return { said, settings, done: all || next === this.#rules.length, matched: null, passed: null };
   }
 }
 

@@ -2,6 +2,7 @@
 
 import { GROUPS } from '../access/guarded.ts';
 import { describeDefault, envName, type Option } from './option.ts';
+import { rulesTable } from './rule-types.ts';
 import { OPTION_ENTRIES } from './schema.ts';
 
 /** The text of docs/configuration.md. */
@@ -71,6 +72,12 @@ What \`consistency\` and \`rules\` allow heatsink to do with a read of one key, 
 - \`ttl\`: also, where the server gives no such promise, replies of hot keys are served for
   \`tier.untrackedTtl\` at most, during which they may be outdated.
 
+## Rules
+
+\`rules\` is a list. Each rule has a pattern of keys, \`match\`, as in KEYS, and says as much of them as it likes. Of
+each setting the first rule that matches the key and names it decides; what no rule names is as without rules.
+
+${rulesTable()}
 ## TLS and Sentinel
 
 - Clients: with \`tls.cert\` and \`tls.key\` the port of \`listen\` speaks TLS and nothing else. With \`tls.listen\` as

@@ -156,20 +156,3 @@ export const upstreamUrl = z
 export const CONSISTENCY = ['off', 'coalesce', 'tracked', 'ttl'] as const;
 /** What heatsink may do with reads of a key besides forwarding them. */
 export type Consistency = (typeof CONSISTENCY)[number];
-
-/** The list of `rules`: a consistency for the keys that match a glob pattern. */
-export const ruleList = z
-  .array(
-    z.strictObject(
-      {
-        match: z.string({ error: 'a glob pattern for keys' }).min(1, 'a glob pattern for keys'),
-        consistency: z.enum(CONSISTENCY, { error: 'off, coalesce, tracked or ttl' }),
-      },
-      {
-        error: (issue) =>
-          issue.code === 'invalid_type' ? 'a mapping with match and consistency' : undefined,
-      },
-    ),
-    { error: 'a list of rules' },
-  )
-  .describe('a list of {match: PATTERN, consistency: off, coalesce, tracked or ttl}');

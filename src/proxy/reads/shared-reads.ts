@@ -2,7 +2,7 @@
 // of a hot key goes over the tracked connection and fills the tier.
 
 import type { Flight, Flights } from '../../cache/flights.ts';
-import type { Consistency } from '../../cache/rules.ts';
+import type { KeySettings } from '../../cache/rules.ts';
 import type { Versions } from '../../cache/versions.ts';
 import { C, type Counters } from '../../counters.ts';
 import type { Heat } from '../../hotkeys/heat.ts';
@@ -39,7 +39,7 @@ export class SharedReads {
     node: UpstreamNode,
     lane: Lane,
     heat: Heat | null,
-    consistency: Consistency,
+    settings: KeySettings,
   ): void {
     const { flights, fills, tierOn, versions, counters } = this.#on;
     const { buf, start, end } = frame;
@@ -60,7 +60,7 @@ export class SharedReads {
       tracked.send(request, buf, start, end);
       return;
     }
-    const untracked = heat !== null && tierOn && consistency === 'ttl';
+    const untracked = heat !== null && tierOn && settings.consistency === 'ttl';
     if (untracked) fills.begin(request, heat, null, lane, keyOf(request, buf, start));
     else counters[C.sentRead]++;
     lane.send(request, buf, start, end);

@@ -1,0 +1,62 @@
+// The settings that a rule may have, by their names in YAML: what each accepts, means, and is without a rule.
+
+import * as z from 'zod';
+import type { Rule } from '../cache/rules.ts';
+import { CONSISTENCY } from './types.ts';
+
+interface Setting {
+  readonly type: z.ZodType;
+  readonly accepted: string;
+  readonly otherwise: string;
+  readonly doc: string;
+}
+
+/** One of a few words. */
+function words<const Words extends readonly [string, ...string[]]>(...names: Words) {
+  const accepted = `${names.slice(0, -1).join(', ')} or ${names.at(-1)}`;
+  return { type: z.enum(names, { error: accepted }), accepted };
+}
+
+export const RULE_SETTINGS = {
+  consistency: {
+    ...words(...CONSISTENCY),
+    otherwise: 'as the option `consistency` says',
+    doc: 'What may be done with reads besides forwarding them',
+  },
+} as const satisfies Record<string, Setting>;
+
+type Settings = {
+  [Name in keyof typeof RULE_SETTINGS]: z.ZodOptional<(typeof RULE_SETTINGS)[Name]['type']>;
+};
+
+const NAMES = Object.keys(RULE_SETTINGS);
+const MAPPING = `a mapping with match and one or more of ${NAMES.join(', ')}`;
+const settings = Object.fromEntries(
+  Object.entries(RULE_SETTINGS).map(([name, { type }]) => [name, type.optional()]),
+) as Settings;
+
+/** The list of `rules`. */
+export const ruleList = z
+  .array(
+    z
+      .strictObject(
+        {
+          match: z.string({ error: 'a glob pattern for keys' }).min(1, 'a glob pattern for keys'),
+          ...settings,
+        },
+        { error: (issue) => (issue.code === 'invalid_type' ? MAPPING : undefined) },
+      )
+      .refine((rule) => NAMES.some((name) => name in rule), MAPPING),
+    { error: 'a list of rules' },
+  )
+  // What a rule does not name it does not have, not even as undefined.
+  .transform((rules) => rules as Rule[])
+  .describe(`a list of {match: PATTERN, ${NAMES.join(', ')}}; see Rules below`);
+
+/** What can be said in a rule, for docs/configuration.md. */
+export function rulesTable(): string {
+  const rows = Object.entries(RULE_SETTINGS).map(
+    ([name, { accepted, otherwise, doc }]) => `| \`${name}\` | ${accepted} | ${otherwise} | ${doc} |`,
+  );
+  return ['| Setting | Accepted | Without a rule | Meaning |', '|---|---|---|---|', ...rows, ''].join('\n');
+}
