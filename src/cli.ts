@@ -11,6 +11,7 @@ import { addConfigFlags, readConfigFlags } from './config/flags.ts';
 import { formatHostPort } from './config/host-port.ts';
 import { ConfigError, loadConfig } from './config/load.ts';
 import type { Config } from './config/schema.ts';
+import { checkHealth } from './healthcheck.ts';
 import { createLog } from './log.ts';
 
 const EXIT_FAILURE = 1;
@@ -43,6 +44,25 @@ program
     loadConfig({ flags: {}, env: {}, file });
     process.stdout.write(`${file}: ok\n`);
   });
+
+program
+  .command('healthcheck')
+  .description('ask a running heatsink whether it is well; exit code 0 or 1')
+  .option('--admin <HOST:PORT>', 'its admin server, as for serve (environment: HEATSINK_ADMIN)')
+  .option('--config <FILE>', 'the YAML file that it runs with (environment: HEATSINK_CONFIG)')
+  .option('--ready', 'whether it can serve clients, too')
+  .action(async ({ admin, config: file, ready = false }: HealthFlags) => {
+    const flags = admin === undefined ? {} : { admin };
+    const at = loadConfig({ flags, env: process.env, file }).admin;
+    if (at === null) throw new Error('the admin server is off: there is nobody to ask');
+    process.stdout.write(`${await checkHealth(at, { ready })}\n`);
+  });
+
+interface HealthFlags {
+  admin?: string;
+  config?: string;
+  ready?: boolean;
+}
 
 program
   .command('hash-password')

@@ -8,6 +8,7 @@ import { describe, expect, it } from 'vitest';
 /** Top to bottom: folders of src/, and files that stand alone in it. Each may import what is below it. */
 const STEPS = [
   'cli.ts',
+  'healthcheck.ts',
   'heatsink.ts',
   'workers.ts',
   'worker',
