@@ -12,6 +12,7 @@ const PACKAGES = {
   'redis-cli': { apt: 'redis-tools', brew: 'redis' },
   'redis-benchmark': { apt: 'redis-tools', brew: 'redis' },
   openssl: { apt: 'openssl', brew: 'openssl' },
+  promtool: { apt: 'prometheus', brew: 'prometheus', service: 'prometheus' },
   nutcracker: { apt: 'nutcracker', brew: 'twemproxy', service: 'nutcracker' },
 };
 
