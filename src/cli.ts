@@ -9,10 +9,11 @@ import type { Logger } from 'pino';
 import { hashPassword } from './access/password.ts';
 import { addConfigFlags, readConfigFlags } from './config/flags.ts';
 import { formatHostPort } from './config/host-port.ts';
-import { ConfigError, loadConfig } from './config/load.ts';
+import { CONFIG_ENV, ConfigError, loadConfig } from './config/load.ts';
 import type { Config } from './config/schema.ts';
 import { checkHealth } from './healthcheck.ts';
 import { createLog } from './log.ts';
+import { rereader } from './reread.ts';
 
 const EXIT_FAILURE = 1;
 const EXIT_MISTAKE = 2;
@@ -27,8 +28,10 @@ const serve = addConfigFlags(
 )
   .addHelpText('after', '\nEvery flag has an environment variable: --hot-window is HEATSINK_HOT_WINDOW.')
   .action(async (options: { config?: string }) => {
-    const config = loadConfig({ flags: readConfigFlags(serve), env: process.env, file: options.config });
-    await run(config, createLog(config.log));
+    const { config: file = process.env[CONFIG_ENV] } = options;
+    const load = () => loadConfig({ flags: readConfigFlags(serve), env: process.env, file });
+    const config = load();
+    await run(config, createLog(config.log), file === undefined ? null : load);
   });
 
 const program = new Command('heatsink')
@@ -85,8 +88,8 @@ async function firstLine(input: AsyncIterable<Buffer>): Promise<Buffer> {
   return bytes;
 }
 
-/** Serves until a signal asks to stop; ends the process itself. */
-async function run(config: Config, log: Logger): Promise<void> {
+/** Serves until a signal asks to stop; ends the process itself. `load` reads the configuration again, if from a file. */
+async function run(config: Config, log: Logger, load: (() => Config) | null): Promise<void> {
   let stop = async () => {};
   let stoppingSince: number | undefined;
   const onSignal = (signal: NodeJS.Signals) => {
@@ -102,11 +105,12 @@ async function run(config: Config, log: Logger): Promise<void> {
   process.on('SIGINT', onSignal);
   process.on('SIGTERM', onSignal);
   let hungUp = false;
-  let renewCertificates = () => {
+  let readAgain = () => {
     hungUp = true;
   };
-  // Without TLS a hang-up ends heatsink, as it ends any program whose terminal closes.
-  if (config.tls.cert !== null || config.upstream?.tls) process.on('SIGHUP', () => renewCertificates());
+  // With nothing to read again a hang-up ends heatsink, as it ends any program whose terminal closes.
+  if (load !== null || config.tls.cert !== null || config.upstream?.tls)
+    process.on('SIGHUP', () => readAgain());
 
   // Loaded here, so that help and checks of the configuration start fast.
   const { launchHeatsink } = await import('./heatsink.ts');
@@ -117,8 +121,8 @@ async function run(config: Config, log: Logger): Promise<void> {
     if (stoppingSince !== undefined) return new Promise<never>(() => {});
     throw new Error(startFailure(error, config), { cause: error });
   });
-  renewCertificates = heatsink.renewCertificates;
-  if (hungUp) renewCertificates();
+  readAgain = rereader(heatsink, config, log, load);
+  if (hungUp) readAgain();
   const { address, tlsAddress, adminAddress: admin, workers } = heatsink;
   const tls = tlsAddress === null ? {} : { tls: tlsAddress };
   log.info({ address, ...tls, admin, workers }, 'heatsink is ready');

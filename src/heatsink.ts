@@ -25,6 +25,8 @@ export interface Heatsink {
   readonly workers: number;
   /** Reads the certificates of both sides, as far as there are any, again for connections to come. */
   readonly renewCertificates: () => void;
+  /** Gives options that can change while heatsink runs their new values, which are valid, in all workers. */
+  readonly configure: (pairs: readonly (readonly [OptionPath, string])[]) => void;
   /** Ends a worker thread as a crash does; does nothing where there are none. */
   readonly crashWorker: (worker: number) => void;
   /** Lets what is in flight be answered, then closes everything, the embedded Redis too. */
@@ -37,6 +39,7 @@ type OnClose = (closer: () => Promise<void> | void) => void;
 interface Serving {
   readonly addresses: readonly string[];
   readonly renewCertificates: () => void;
+  readonly configure: Heatsink['configure'];
   readonly crashWorker: (worker: number) => void;
 }
 
@@ -92,13 +95,14 @@ async function start(asked: Config, log: Logger, onClose: OnClose): Promise<Omit
   };
   const serving = config.workers === 1 ? await onThisThread(parts) : await onThreads(parts);
   const tls = config.tls.cert !== null;
-  const { addresses, renewCertificates, crashWorker } = serving;
+  const { addresses, renewCertificates, configure, crashWorker } = serving;
   return {
     address: addresses[0],
     tlsAddress: tls ? (addresses.at(-1) ?? null) : null,
     adminAddress,
     workers: config.workers,
     renewCertificates,
+    configure,
     crashWorker,
   };
 }
@@ -160,7 +164,8 @@ async function onThreads({ config, upstream, log, info, onClose, admin }: Parts)
   await admin(team.source);
   onClose(() => team.close(shutdown.grace));
   const addresses = await team.start();
-  return { addresses, renewCertificates: team.renewCertificates, crashWorker: team.crash };
+  const { renewCertificates, configure, crash } = team;
+  return { addresses, renewCertificates, configure, crashWorker: crash };
 }
 
 /** Where clients connect, in the order of the doors: see config/tls.ts. */

@@ -44,6 +44,8 @@ export interface Team {
   /** Starts the threads; resolves with the addresses when clients can connect to all of them. */
   start(): Promise<readonly string[]>;
   renewCertificates(): void;
+  /** Gives live options their new values, which are valid. */
+  configure(pairs: readonly (readonly [OptionPath, string])[]): void;
   /** Ends a thread at once, as a crash does; another one takes its place. */
   crash(worker: number): void;
   /** Lets requests in flight be answered for that many milliseconds at the most. */
@@ -64,10 +66,12 @@ export function createTeam(options: TeamOptions): Team {
   /** How many could let clients come, the first time; then each does as soon as it can. */
   let prepared = 0;
 
-  peers.on('configure', (pairs: readonly (readonly [OptionPath, string])[]) => {
+  /** Options have new values in all workers: those that are started later must have them, too. */
+  function configured(pairs: readonly (readonly [OptionPath, string])[]): void {
     for (const [name, value] of pairs) changes.set(name, value);
     options.changed(pairs);
-  });
+  }
+  peers.on('configure', configured);
 
   /** Resolves when it is ready; rejects when it cannot start or ends before. */
   function spawn(worker: number): Promise<readonly string[]> {
@@ -139,6 +143,10 @@ export function createTeam(options: TeamOptions): Team {
       return all[0];
     },
     renewCertificates: () => order('renew certificates'),
+    configure(pairs) {
+      peers.tell('configure', pairs);
+      configured(pairs);
+    },
     crash: (worker) => void threads[worker]?.terminate(),
     async close(grace) {
       closing = true;

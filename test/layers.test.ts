@@ -9,6 +9,7 @@ import { describe, expect, it } from 'vitest';
 const STEPS = [
   'cli.ts',
   'healthcheck.ts',
+  'reread.ts',
   'heatsink.ts',
   'workers.ts',
   'worker',

@@ -26,12 +26,9 @@ export interface LiveOptions {
 const SECRET = '***';
 
 export function liveOptions(config: Config, appliers: Appliers): LiveOptions {
-  const values = new Map(OPTION_ENTRIES.map(([path]) => [path, valueIn(config, path)]));
+  const values = new Map(OPTION_ENTRIES.map(([path]) => [path, optionValue(config, path)]));
 
-  function shown(name: OptionPath): string {
-    const text = show(values.get(name));
-    return isSecret(name) && text !== '' ? SECRET : text;
-  }
+  const shown = (name: OptionPath) => textOf(name, values.get(name));
 
   function read(name: OptionPath, raw: string): { value: unknown } | { reason: string } {
     const option: Option = OPTIONS[name];
@@ -61,12 +58,23 @@ export function liveOptions(config: Config, appliers: Appliers): LiveOptions {
   };
 }
 
+/** The same as it could stand in a file, secrets masked; empty for an option that has none. */
+export function optionText(config: Config, path: OptionPath): string {
+  return textOf(path, optionValue(config, path));
+}
+
+function textOf(path: OptionPath, value: unknown): string {
+  const text = show(value);
+  return isSecret(path) && text !== '' ? SECRET : text;
+}
+
 function isSecret(path: OptionPath): boolean {
   const option: Option = OPTIONS[path];
   return option.secret === true;
 }
 
-function valueIn(config: Config, path: string): unknown {
+/** What an option is in a configuration. */
+export function optionValue(config: Config, path: OptionPath): unknown {
   return path.split('.').reduce<unknown>((node, key) => (node as Record<string, unknown>)?.[key], config);
 }
 

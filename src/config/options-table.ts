@@ -72,6 +72,15 @@ What \`consistency\` and \`rules\` allow heatsink to do with a read of one key, 
 - \`ttl\`: also, where the server gives no such promise, replies of hot keys are served for
   \`tier.untrackedTtl\` at most, during which they may be outdated.
 
+## Changes while heatsink runs
+
+- Options that are marked live take new values by \`CONFIG SET heatsink.hot.threshold 800\`, which admins may send, and by
+  SIGHUP, which reads the configuration file again. All workers have the new values, or none when one of them is wrong.
+  The log says what was changed.
+- What SIGHUP finds unchanged in the file stays as CONFIG SET has left it; options that need a restart are named in the
+  log. Flags and the environment go on winning over the file. With neither a file nor TLS, SIGHUP ends heatsink.
+- What CONFIG SET changes is not written to any file.
+
 ## Rules
 
 \`rules\` is a list. Each rule has a pattern of keys, \`match\`, as in KEYS, and says as much of them as it likes. Of
@@ -87,7 +96,7 @@ ${rulesTable()}
   sentinels too. Certificates must name the host that heatsink connects to; a cluster or sentinels that announce IP
   addresses need these in the certificates, or \`nodes.tlsServername\`.
 - SIGHUP reads all these files again, for new connections. Files that cannot be used are named in the log, and the
-  certificates stay as they are. Without TLS SIGHUP ends heatsink.
+  certificates stay as they are.
 - Sentinel: \`redis+sentinel://host:port,host:port/mymaster\`. User and password in the URL are for the nodes; the
   sentinels get \`nodes.sentinelUsername\` and \`nodes.sentinelPassword\`. When no sentinel answers, the master that
   was known last is used.

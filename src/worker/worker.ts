@@ -17,6 +17,7 @@ import { Witness } from '../cache/witness.ts';
 import { clock } from '../clock.ts';
 import { CommandTable } from '../commands/table.ts';
 import { appliersFor } from '../config/apply.ts';
+import { sayingChanges } from '../config/changes.ts';
 import { formatHostPort, type HostPort } from '../config/host-port.ts';
 import { liveOptions } from '../config/live.ts';
 import type { Config, OptionPath } from '../config/schema.ts';
@@ -243,8 +244,10 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     clients: () => pipeline,
     shutdown,
   };
-  const tunables = liveOptions(config, appliersFor(tuned));
-  const configure = (pairs: readonly (readonly [OptionPath, string])[]) => void tunables.set(pairs);
+  const live = liveOptions(config, appliersFor(tuned));
+  // Said by the worker that was asked, and not by all.
+  const tunables = sayingChanges(live, (said) => log.info(said, 'options changed'));
+  const configure = (pairs: readonly (readonly [OptionPath, string])[]) => void live.set(pairs);
   peers.on('configure', configure);
   const tracked = () => topology.nodes.reduce((sum, node) => sum + (node.tracker?.connections ?? 0), 0);
   const gauge = () => {
