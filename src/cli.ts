@@ -41,6 +41,35 @@ const program = new Command('heatsink')
   .addCommand(serve, { isDefault: true });
 
 program
+  .command('demo')
+  .description(
+    'show what heatsink does: a Redis Cluster, a flash sale, and a line every second; Ctrl-C ends it',
+  )
+  .option('--seconds <N>', 'end by itself after that time', '0')
+  .option('--listen <HOST:PORT>', 'where clients connect, as for serve')
+  .option('--admin <HOST:PORT>', 'where metrics and hot keys are served, as for serve')
+  .option('--workers <N>', 'worker threads, as for serve')
+  .action(async ({ seconds, ...flags }: { seconds: string } & Record<string, string>) => {
+    if (!/^\d+$/.test(seconds))
+      throw new ConfigError([
+        `--seconds: ${JSON.stringify(seconds)} is not accepted; accepted: a whole number`,
+      ]);
+    const config = loadConfig({ flags, env: {} });
+    const end = new AbortController();
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => end.abort());
+    const { runDemo } = await import('./demo/demo.ts');
+    await runDemo({
+      config,
+      log: createLog({ ...config.log, level: 'warn' }),
+      seconds: Number(seconds) || Number.POSITIVE_INFINITY,
+      signal: end.signal,
+      say: (line) => process.stdout.write(`${line}\n`),
+    }).catch((error) => {
+      throw new Error(startFailure(error, config), { cause: error });
+    });
+  });
+
+program
   .command('check-config <FILE>')
   .description('check a YAML configuration file')
   .action((file: string) => {

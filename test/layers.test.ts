@@ -10,6 +10,7 @@ const STEPS = [
   'cli.ts',
   'healthcheck.ts',
   'reread.ts',
+  'demo',
   'heatsink.ts',
   'workers.ts',
   'worker',

@@ -1,5 +1,5 @@
-// The upstream of somebody who names none: a private redis-server on a free loopback port.
-// It keeps nothing on disk and never outlives heatsink, not even when heatsink is killed.
+// A private redis-server on a free loopback port: the upstream of somebody who names none, and a node of the demo's
+// cluster. It keeps nothing on disk and never outlives heatsink, not even when heatsink is killed.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -13,6 +13,8 @@ import type { Logger } from 'pino';
 export interface EmbeddedRedis {
   /** redis://127.0.0.1:PORT */
   readonly url: string;
+  readonly port: number;
+  readonly pid: number;
   /** Ends the server and removes its directory. */
   readonly close: () => Promise<void>;
 }
@@ -42,10 +44,29 @@ exec redis-server "$@" 3<&-
 
 /** Starts the server. Throws when redis-server is missing or does not answer within five seconds. */
 export async function startEmbeddedRedis({ log }: { log: Logger }): Promise<EmbeddedRedis> {
+  const ended = (reason: string) =>
+    log.error({ lastLine: reason }, 'the private redis-server ended by itself');
+  const server = await startPrivateRedis({ ended });
+  log.info(
+    { port: server.port, serverPid: server.pid },
+    'no upstream is configured: started a private redis-server that keeps nothing',
+  );
+  return server;
+}
+
+export interface PrivateRedisOptions {
+  /** More of the server's command line. */
+  readonly args?: readonly string[];
+  /** It has ended before it was closed; the last line of its log says why. */
+  readonly ended: (lastLine: string) => void;
+}
+
+/** The same, for other uses of such a server. */
+export async function startPrivateRedis(options: PrivateRedisOptions): Promise<EmbeddedRedis> {
   requireRedisServer();
   const failures: string[] = [];
   for (let attempt = 0; attempt < TRIES; attempt++) {
-    const started = await start(await freePort(), log);
+    const started = await start(await freePort(), options);
     if (typeof started !== 'string') return started;
     failures.push(started);
   }
@@ -53,10 +74,11 @@ export async function startEmbeddedRedis({ log }: { log: Logger }): Promise<Embe
 }
 
 /** One attempt; a text says why it failed. */
-async function start(port: number, log: Logger): Promise<EmbeddedRedis | string> {
+async function start(port: number, options: PrivateRedisOptions): Promise<EmbeddedRedis | string> {
   const directory = mkdtempSync(join(tmpdir(), 'heatsink-redis-'));
   const logFile = join(directory, 'redis.log');
-  const server = spawn('/bin/sh', ['-c', WATCHED, directory, ...settings(port, directory, logFile)], {
+  const args = [...settings(port, directory, logFile), ...(options.args ?? [])];
+  const server = spawn('/bin/sh', ['-c', WATCHED, directory, ...args], {
     // A process group of its own: Ctrl-C on a terminal must reach heatsink alone, which still needs the server.
     detached: true,
     stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
@@ -76,18 +98,15 @@ async function start(port: number, log: Logger): Promise<EmbeddedRedis | string>
     server.stdio[3]?.destroy();
   };
 
-  if ((await answeringPid(port, ended)) !== server.pid) {
+  const { pid } = server;
+  if (pid === undefined || (await answeringPid(port, ended)) !== pid) {
     const reason = lastLine(logFile);
     cleanUp();
     return reason;
   }
-  log.info(
-    { port, serverPid: server.pid },
-    'no upstream is configured: started a private redis-server that keeps nothing',
-  );
   let closing = false;
   void ended.then(() => {
-    if (!closing) log.error({ lastLine: lastLine(logFile) }, 'the private redis-server ended by itself');
+    if (!closing) options.ended(lastLine(logFile));
   });
   const close = async () => {
     closing = true;
@@ -96,7 +115,7 @@ async function start(port: number, log: Logger): Promise<EmbeddedRedis | string>
     cleanUp();
     await ended;
   };
-  return { url: `redis://127.0.0.1:${port}`, close };
+  return { url: `redis://127.0.0.1:${port}`, port, pid, close };
 }
 
 function settings(port: number, directory: string, logFile: string): string[] {
