@@ -61,6 +61,7 @@ export const COUNTERS = {
     'read_retries_refused',
     'Reads not sent again because too many were: nodes.retryBudget',
   ),
+  jittered: row('jittered_ttls', 'Times to live that were moved by the jitter of a rule'),
   circuitOpened: row('upstream_circuit_opened', 'Times a node was found out of reach'),
   failedFast: row('upstream_fast_failures', 'Requests failed at once because their node is out of reach'),
   topologyRefreshes: row('topology_refreshes', 'Times the upstream topology was read'),

@@ -9,6 +9,7 @@ import { exampleFile } from '../src/config/example-file.ts';
 import { ConfigError, loadConfig, type Sources } from '../src/config/load.ts';
 import { envName } from '../src/config/option.ts';
 import { configurationPage } from '../src/config/options-table.ts';
+import { RULE_SETTINGS } from '../src/config/rule-types.ts';
 import { OPTION_ENTRIES, OPTIONS } from '../src/config/schema.ts';
 import { parseUpstream } from '../src/config/upstream-url.ts';
 
@@ -304,6 +305,7 @@ describe('messages', () => {
   });
 
   test('point into the list of rules', () => {
+    const settings = Object.keys(RULE_SETTINGS).join(', ');
     const yaml = [
       'rules:',
       '  - { match: a, consistency: strict }',
@@ -315,7 +317,7 @@ describe('messages', () => {
       'h.yaml:2:30: "strict" is not accepted for rules[0].consistency; accepted: off, coalesce, tracked or ttl',
       'h.yaml:3:5: nothing is not accepted for rules[1].match; accepted: a glob pattern for keys',
       'h.yaml:4:5: rules[2] has no key "ttl"',
-      'h.yaml:5:5: "all" is not accepted for rules[3]; accepted: a mapping with match and one or more of consistency',
+      `h.yaml:5:5: "all" is not accepted for rules[3]; accepted: a mapping with match and one or more of ${settings}`,
     ]);
     expect(problems({ yaml: 'rules: off' })[0]).toContain(
       'h.yaml:1:8: "off" is not accepted; accepted: a list',

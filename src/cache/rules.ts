@@ -7,6 +7,8 @@ export type Consistency = 'off' | 'coalesce' | 'tracked' | 'ttl';
 /** What there is to say of a key; config/rule-types.ts has what each means and may be. */
 export interface KeySettings {
   readonly consistency: Consistency;
+  /** The share by which times to live may differ from what was asked, from 0 to 0.5. */
+  readonly jitter: number;
 }
 
 export interface Rule extends Partial<KeySettings> {

@@ -2,6 +2,7 @@
 // then only read.
 
 import type { Asks } from '../cache/witness.ts';
+import type { ExpiryForm } from './expiry.ts';
 import type { State } from './stateful.ts';
 
 export type RequestPolicy = 'none' | 'all_nodes' | 'all_shards' | 'multi_shard' | 'special';
@@ -76,6 +77,8 @@ export interface Command {
   readonly cacheable: boolean;
   /** GET and MGET show the same values in the same words. */
   readonly asks: Asks;
+  /** How it gives its key a time to live; null when it does not. */
+  readonly expiry: ExpiryForm | null;
   /** The argument that is the only key in every form of the command, e.g. 1 for GET; else 0. */
   readonly fixedKey: number;
   readonly keySpecs: readonly KeySpec[];

@@ -11,6 +11,7 @@ import {
   type ResponsePolicy,
   type Route,
 } from './command.ts';
+import { EXPIRY_FORMS } from './expiry.ts';
 import { isAnsweredLocally } from './local.ts';
 import { CORRECTED, CORRECTED_KEYS, OLD_KEYS, POLICIES, type Policies, rangeOfKeys } from './overlay.ts';
 import { refusalOf } from './refused.ts';
@@ -82,6 +83,7 @@ export function toCommand(row: Row, guardOf: GuardOf): Command {
     noMulti: row.flags.includes('no_multi'),
     cacheable: isRead && isDeterministicRead(name),
     asks: ASKS.get(row.name) ?? ASKS_OTHER,
+    expiry: EXPIRY_FORMS.get(name) ?? null,
     fixedKey: keysUnknown ? 0 : fixedKeyOf(keySpecs),
     keySpecs,
     keysUnknown,

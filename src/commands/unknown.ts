@@ -15,6 +15,7 @@ export const UNKNOWN: Command = {
   noMulti: false,
   cacheable: false,
   asks: ASKS_OTHER,
+  expiry: null,
   fixedKey: 0,
   keySpecs: [],
   keysUnknown: true,

@@ -17,11 +17,26 @@ function words<const Words extends readonly [string, ...string[]]>(...names: Wor
   return { type: z.enum(names, { error: accepted }), accepted };
 }
 
+/** A share of at most that many percent: `10%` or 0.1. */
+function percentage(most: number) {
+  const accepted = `a share up to ${most}%, such as 10% or 0.1`;
+  const type = z
+    .union([z.string(), z.number()], { error: accepted })
+    .transform((raw) => (/^\d+(\.\d+)?%$/.test(`${raw}`) ? Number.parseFloat(`${raw}`) / 100 : Number(raw)))
+    .refine((value) => value >= 0 && value <= most / 100, accepted);
+  return { type, accepted };
+}
+
 export const RULE_SETTINGS = {
   consistency: {
     ...words(...CONSISTENCY),
     otherwise: 'as the option `consistency` says',
     doc: 'What may be done with reads besides forwarding them',
+  },
+  jitter: {
+    ...percentage(50),
+    otherwise: '0',
+    doc: 'How far times to live are moved at random, up or down, in SET, SETEX, PSETEX, EXPIRE, PEXPIRE and GETEX',
   },
 } as const satisfies Record<string, Setting>;
 

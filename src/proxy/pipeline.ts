@@ -44,6 +44,7 @@ import { type Answers, SLOT_UNSERVED } from './answers.ts';
 import type { ClientLimits } from './clients/client-limits.ts';
 import type { ClientPause } from './clients/client-pause.ts';
 import { awaitRoom, type Dispatch } from './dispatch.ts';
+import type { Jitter } from './jitter.ts';
 import type { Downloads } from './large/downloads.ts';
 import type { Upload } from './large/upload.ts';
 import type { Uploads } from './large/uploads.ts';
@@ -78,6 +79,8 @@ export interface PipelineParts {
   readonly admission: Admission;
   readonly login: Login;
   readonly pause: ClientPause;
+  /** Null when no rule asks for it. */
+  readonly jitter: Jitter | null;
   readonly verifier: Verifier;
   readonly counters: Counters;
   /** Somebody at that address speaks HTTP. */
@@ -129,10 +132,15 @@ export class Pipeline implements Servant {
   }
 
   /** Serves one request, or returns false if it must wait. */
-  serve(session: Session, frame: RequestFrame): boolean {
-    const { topology } = this.#on;
-    if (this.#hit(session, frame, session.tierSpace)) return true;
-    const command = this.#on.table().find(frame);
+  serve(session: Session, asked: RequestFrame): boolean {
+    const { topology, jitter } = this.#on;
+    if (this.#hit(session, asked, session.tierSpace)) return true;
+    let frame = asked;
+    let command = this.#on.table().find(frame);
+    if (jitter !== null && command !== null && command.expiry !== null) {
+      frame = jitter.apply(asked, command, session.space);
+      if (frame !== asked) command = this.#on.table().find(frame);
+    }
     const last = session.lastCommand;
     session.lastCommand = command;
     if (session.restricted || command === null || !command.plain) {

@@ -32,6 +32,7 @@ import { attackLog } from '../proxy/clients/attack-log.ts';
 import { type ClientLimits, watchClients } from '../proxy/clients/client-limits.ts';
 import { Gate } from '../proxy/clients/gate.ts';
 import { Dispatch } from '../proxy/dispatch.ts';
+import { Jitter } from '../proxy/jitter.ts';
 import { Downloads } from '../proxy/large/downloads.ts';
 import { Uploads } from '../proxy/large/uploads.ts';
 import { listen } from '../proxy/listener.ts';
@@ -114,7 +115,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   onClose(() => invalidation.close());
   const { cooling, cooled } = invalidation;
   const detector = new Detector({ ...config.hot, cooling, cooled }, memory.heat, worker);
-  const rules = new Rules(config.rules, { consistency: config.consistency });
+  const rules = new Rules(config.rules, { consistency: config.consistency, jitter: 0 });
   const tracks = config.tier.enabled && rules.use('consistency', (value) => value === 'tracked');
   topology.onMoved = (moved) => {
     invalidation.slotsMoved(moved);
@@ -312,6 +313,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     admission: new Admission(login, new Permit(policy), counters),
     login,
     pause,
+    jitter: rules.use('jitter', (share) => share > 0) ? new Jitter(rules, counters) : null,
     verifier: new Verifier({ tier, versions, topology, counters, limits, mismatch }),
     counters,
     facts,
