@@ -62,6 +62,8 @@ export const COUNTERS = {
     'Reads not sent again because too many were: nodes.retryBudget',
   ),
   jittered: row('jittered_ttls', 'Times to live that were moved by the jitter of a rule'),
+  combined: row('combined_increments', 'Increments that went upstream together with others'),
+  combinedSent: row('combined_increment_requests', 'Requests that carried several increments upstream'),
   circuitOpened: row('upstream_circuit_opened', 'Times a node was found out of reach'),
   failedFast: row('upstream_fast_failures', 'Requests failed at once because their node is out of reach'),
   topologyRefreshes: row('topology_refreshes', 'Times the upstream topology was read'),

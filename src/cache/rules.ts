@@ -9,6 +9,8 @@ export interface KeySettings {
   readonly consistency: Consistency;
   /** The share by which times to live may differ from what was asked, from 0 to 0.5. */
   readonly jitter: number;
+  /** Whether increments that come at once go upstream as one. */
+  readonly combine: boolean;
 }
 
 export interface Rule extends Partial<KeySettings> {

@@ -3,6 +3,7 @@
 
 import type { Asks } from '../cache/witness.ts';
 import type { ExpiryForm } from './expiry.ts';
+import type { IncrementForm } from './increments.ts';
 import type { State } from './stateful.ts';
 
 export type RequestPolicy = 'none' | 'all_nodes' | 'all_shards' | 'multi_shard' | 'special';
@@ -79,6 +80,8 @@ export interface Command {
   readonly asks: Asks;
   /** How it gives its key a time to live; null when it does not. */
   readonly expiry: ExpiryForm | null;
+  /** How it adds to a counter; null when it does not. */
+  readonly increment: IncrementForm | null;
   /** The argument that is the only key in every form of the command, e.g. 1 for GET; else 0. */
   readonly fixedKey: number;
   readonly keySpecs: readonly KeySpec[];

@@ -12,6 +12,7 @@ import {
   type Route,
 } from './command.ts';
 import { EXPIRY_FORMS } from './expiry.ts';
+import { INCREMENT_FORMS } from './increments.ts';
 import { isAnsweredLocally } from './local.ts';
 import { CORRECTED, CORRECTED_KEYS, OLD_KEYS, POLICIES, type Policies, rangeOfKeys } from './overlay.ts';
 import { refusalOf } from './refused.ts';
@@ -84,6 +85,7 @@ export function toCommand(row: Row, guardOf: GuardOf): Command {
     cacheable: isRead && isDeterministicRead(name),
     asks: ASKS.get(row.name) ?? ASKS_OTHER,
     expiry: EXPIRY_FORMS.get(name) ?? null,
+    increment: INCREMENT_FORMS.get(name) ?? null,
     fixedKey: keysUnknown ? 0 : fixedKeyOf(keySpecs),
     keySpecs,
     keysUnknown,

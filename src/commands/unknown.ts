@@ -16,6 +16,7 @@ export const UNKNOWN: Command = {
   cacheable: false,
   asks: ASKS_OTHER,
   expiry: null,
+  increment: null,
   fixedKey: 0,
   keySpecs: [],
   keysUnknown: true,

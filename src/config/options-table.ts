@@ -87,6 +87,24 @@ What \`consistency\` and \`rules\` allow heatsink to do with a read of one key, 
 each setting the first rule that matches the key and names it decides; what no rule names is as without rules.
 
 ${rulesTable()}
+### Jitter
+
+\`jitter: 10%\` moves each time to live that SET, SETEX, PSETEX, EXPIRE, PEXPIRE or GETEX gives to a key of the rule, by
+up to a tenth, up or down, evenly at random, so that what was written in one second does not expire in one second.
+Transactions are included, scripts are not. Points in time (EXAT, PXAT, EXPIREAT, PEXPIREAT) stay as they are. What was
+asked in seconds goes to the server in milliseconds, which MONITOR and SLOWLOG show: SETEX as PSETEX, EX as PX; for
+clients that are users of the upstream's own (\`auth: upstream\`), whom it may allow the one and not the other, it stays
+in seconds. A SET of more than 1 MiB, whose time to live comes behind its value, keeps it exactly.
+
+### Combined increments
+
+With \`combine: on\` INCR, INCRBY, DECR, DECRBY and HINCRBY of one counter that come within one turn of the event loop go
+upstream as one INCRBY or HINCRBY, and each client is answered as if they had come one after the other. When the server
+refuses the sum (the value is no number, or would leave 64 bits), each is sent singly and gets its own answer. A client's
+other commands never overtake its increments, but for reads of a counter that leaves 64 bits at that moment. Increments
+of different keys that come in one turn may reach the server in another order. Transactions and scripts count by
+themselves. Keyspace events and MONITOR show what the server gets.
+
 ## TLS and Sentinel
 
 - Clients: with \`tls.cert\` and \`tls.key\` the port of \`listen\` speaks TLS and nothing else. With \`tls.listen\` as

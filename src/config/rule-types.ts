@@ -17,6 +17,14 @@ function words<const Words extends readonly [string, ...string[]]>(...names: Wor
   return { type: z.enum(names, { error: accepted }), accepted };
 }
 
+/** on or off, as a boolean; YAML's true and false mean the same. */
+const onOff = {
+  type: z
+    .union([z.boolean(), z.enum(['on', 'off'])], { error: 'on or off' })
+    .transform((word) => word === true || word === 'on'),
+  accepted: 'on or off',
+};
+
 /** A share of at most that many percent: `10%` or 0.1. */
 function percentage(most: number) {
   const accepted = `a share up to ${most}%, such as 10% or 0.1`;
@@ -37,6 +45,11 @@ export const RULE_SETTINGS = {
     ...percentage(50),
     otherwise: '0',
     doc: 'How far times to live are moved at random, up or down, in SET, SETEX, PSETEX, EXPIRE, PEXPIRE and GETEX',
+  },
+  combine: {
+    ...onOff,
+    otherwise: 'off',
+    doc: 'Whether INCR, INCRBY, DECR, DECRBY and HINCRBY of one counter that come at once go upstream as one',
   },
 } as const satisfies Record<string, Setting>;
 

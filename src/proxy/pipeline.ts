@@ -43,6 +43,7 @@ import type { Admission } from './admission.ts';
 import { type Answers, SLOT_UNSERVED } from './answers.ts';
 import type { ClientLimits } from './clients/client-limits.ts';
 import type { ClientPause } from './clients/client-pause.ts';
+import type { Combining } from './combining.ts';
 import { awaitRoom, type Dispatch } from './dispatch.ts';
 import type { Jitter } from './jitter.ts';
 import type { Downloads } from './large/downloads.ts';
@@ -79,7 +80,8 @@ export interface PipelineParts {
   readonly admission: Admission;
   readonly login: Login;
   readonly pause: ClientPause;
-  /** Null when no rule asks for it. */
+  /** Null when no rule asks for it, as the next. */
+  readonly combining: Combining | null;
   readonly jitter: Jitter | null;
   readonly verifier: Verifier;
   readonly counters: Counters;
@@ -141,6 +143,7 @@ export class Pipeline implements Servant {
       frame = jitter.apply(asked, command, session.space);
       if (frame !== asked) command = this.#on.table().find(frame);
     }
+    if (session.gathered.length > 0 && command?.increment == null) sendGathered(session);
     const last = session.lastCommand;
     session.lastCommand = command;
     if (session.restricted || command === null || !command.plain) {
@@ -251,6 +254,10 @@ export class Pipeline implements Servant {
         }
       }
     }
+    if (command.increment !== null && this.#on.combining !== null) {
+      if (this.#on.combining.join(session, frame, command, request, lane, keyStart, keyEnd)) return true;
+      sendGathered(session);
+    }
     dispatch.send(session, frame, command, request, lane, command.isWrite ? WRITES_KEY : NO_WRITE);
     return true;
   }
@@ -353,3 +360,9 @@ export class Pipeline implements Servant {
 }
 
 const NOWHERE: readonly number[] = [];
+
+/** What the session has said before goes first. */
+function sendGathered(session: Session): void {
+  for (const gathered of session.gathered) gathered.send();
+  session.gathered.length = 0;
+}

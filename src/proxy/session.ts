@@ -62,6 +62,8 @@ export class Session extends Client implements Asker {
   writing = 0;
   /** The topology generation under which the pending ones were routed. */
   generation = 0;
+  /** Increments of this turn that others may be added to: what it sends next must not overtake them. */
+  readonly gathered: { send(): void }[] = [];
   /** Whether it waits in the pipeline's list for the end of the chunk. */
   dirty = false;
   /** Whether a request waits for what is pending, or for `release`. */

@@ -31,6 +31,7 @@ import { Answers } from '../proxy/answers.ts';
 import { attackLog } from '../proxy/clients/attack-log.ts';
 import { type ClientLimits, watchClients } from '../proxy/clients/client-limits.ts';
 import { Gate } from '../proxy/clients/gate.ts';
+import { Combining } from '../proxy/combining.ts';
 import { Dispatch } from '../proxy/dispatch.ts';
 import { Jitter } from '../proxy/jitter.ts';
 import { Downloads } from '../proxy/large/downloads.ts';
@@ -115,7 +116,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   onClose(() => invalidation.close());
   const { cooling, cooled } = invalidation;
   const detector = new Detector({ ...config.hot, cooling, cooled }, memory.heat, worker);
-  const rules = new Rules(config.rules, { consistency: config.consistency, jitter: 0 });
+  const rules = new Rules(config.rules, { consistency: config.consistency, jitter: 0, combine: false });
   const tracks = config.tier.enabled && rules.use('consistency', (value) => value === 'tracked');
   topology.onMoved = (moved) => {
     invalidation.slotsMoved(moved);
@@ -313,6 +314,9 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     admission: new Admission(login, new Permit(policy), counters),
     login,
     pause,
+    combining: rules.use('combine', (on) => on)
+      ? new Combining({ rules, dispatch, answers, redirects, counters })
+      : null,
     jitter: rules.use('jitter', (share) => share > 0) ? new Jitter(rules, counters) : null,
     verifier: new Verifier({ tier, versions, topology, counters, limits, mismatch }),
     counters,
