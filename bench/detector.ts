@@ -34,7 +34,14 @@ function hashOnly(bytes: Buffer): () => number {
 
 function detector(bytes: Buffer): () => number {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  const defaults = { threshold: 500, window: 1000, steps: 10, cool: 0.5, candidates: 4096 };
+  const defaults = {
+    threshold: 500,
+    window: 1000,
+    steps: 10,
+    cool: 0.5,
+    candidates: 4096,
+    keep: { minHits: 3 },
+  };
   const counting = new Detector({ ...defaults, cooling: () => {}, cooled: () => {} });
   let now = 0;
   return () => {

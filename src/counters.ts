@@ -47,6 +47,8 @@ export const COUNTERS = {
     'tier_observed_staleness_seconds',
     'Time that verified hits which were stale went on being so',
   ),
+  refreshes: row('tier_refreshes', 'Replies of hot keys that were read again ahead of their end'),
+  negativeHits: row('negative_hits', 'Reads of missing keys that are not hot that were served from the tier'),
   evictions: row('tier_evictions', 'Entries dropped from the local tier to make room'),
   invalidatedByPush: row('invalidations', invalidations, { cause: 'server_push' }),
   invalidatedByWrite: row('invalidations', invalidations, { cause: 'write' }),
@@ -116,9 +118,13 @@ export const G = {
   pinned: GAUGE_AT + 5,
   /** Seconds by which its thread was late last. */
   loopLag: GAUGE_AT + 6,
+  /** Missing keys that are kept, or are being read for that. */
+  negatives: GAUGE_AT + 7,
+  /** Hot keys that are written too often to be kept. */
+  writeHot: GAUGE_AT + 8,
 } as const;
 /** Of these the worst worker's says more than the sum. */
-const WORST = [G.worstStaleness, G.loopLag];
+const WORST = [G.worstStaleness, G.loopLag, G.writeHot];
 const SLOTS = GAUGE_AT + Object.keys(G).length;
 
 /** What one worker has counted: it alone writes there. */

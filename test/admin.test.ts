@@ -31,6 +31,7 @@ const source: AdminSource = {
         bytes: 100,
         entries: 1,
         hot: true,
+        writeHot: false,
       },
       {
         key: Buffer.from([0xff, 0x00]),
@@ -40,6 +41,7 @@ const source: AdminSource = {
         bytes: 0,
         entries: 0,
         hot: true,
+        writeHot: false,
       },
       {
         key: Buffer.from('warm'),
@@ -49,6 +51,7 @@ const source: AdminSource = {
         bytes: 0,
         entries: 0,
         hot: false,
+        writeHot: false,
       },
     ].slice(0, top),
 };

@@ -13,7 +13,13 @@ let client: Wire;
 
 beforeEach(async () => {
   redis = await startRedis();
-  const flags = { workers: '1', 'hot-threshold': '1', 'tier-verify-share': '1', 'tier-max-staleness': '200' };
+  const flags = {
+    workers: '1',
+    'hot-threshold': '1',
+    'tier-verify-share': '1',
+    'tier-max-staleness': '200',
+    'tier-min-hits': '0',
+  };
   proxy = await startProxy({ upstream: redis.url, flags });
   client = new Wire(proxy.port);
   await client.say('SET', 'k', 'old');

@@ -8,15 +8,24 @@ export function showHotKeys(keys: readonly HotKey[], info: AdminSource['info']):
   return { window_ms: info.windowMs, threshold: info.thresholdPerSecond, keys: keys.map(show) };
 }
 
-function show({ key, readsPerSecond, hotSince, hits, bytes, entries, hot }: HotKey): object {
+function show({ key, readsPerSecond, hotSince, hits, bytes, entries, hot, writeHot }: HotKey): object {
   return {
     ...(isUtf8(key) ? { key: key.toString() } : { key: key.toString('base64'), encoding: 'base64' }),
     reads_per_second: readsPerSecond,
-    // tier: replies of it are served from memory. hot: it is hot, but nothing of it is kept right now.
-    state: hot ? (entries > 0 ? 'tier' : 'hot') : 'candidate',
+    state: stateOf({ hot, entries, writeHot }),
     hot_since: hotSince === null ? null : new Date(hotSince).toISOString(),
     hits,
     entries,
     bytes,
   };
+}
+
+/**
+ * tier: replies of it are served from memory. write-hot: it is written too often for that. hot: nothing of it is kept
+ * right now. candidate: it is not hot.
+ */
+function stateOf({ hot, entries, writeHot }: Pick<HotKey, 'hot' | 'entries' | 'writeHot'>): string {
+  if (!hot) return 'candidate';
+  if (entries > 0) return 'tier';
+  return writeHot ? 'write-hot' : 'hot';
 }

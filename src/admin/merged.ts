@@ -81,6 +81,7 @@ function mergeKey(parts: readonly HotKey[]): HotKey {
     ...rest,
     // Between threads a Buffer becomes plain bytes.
     key: Buffer.from(key),
+    writeHot: parts.some(({ writeHot }) => writeHot),
     hits: sum(({ hits }) => hits),
     bytes: sum(({ bytes }) => bytes),
     entries: sum(({ entries }) => entries),

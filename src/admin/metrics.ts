@@ -56,6 +56,16 @@ export const METRICS: readonly MetricRow[] = [
     'How late the thread that is latest was last',
     ({ counters }) => counters[G.loopLag],
   ),
+  gauge(
+    'negatives',
+    'Missing keys that are kept though they are not hot',
+    ({ counters }) => counters[G.negatives],
+  ),
+  gauge(
+    'write_hot_keys',
+    'Hot keys that are written too often to be kept',
+    ({ counters }) => counters[G.writeHot],
+  ),
   gauge('hot_keys', 'Keys that are hot now', (snapshot) => snapshot.hotKeys),
   gauge('hot_candidates', 'Keys whose reads are counted exactly', (snapshot) => snapshot.candidates),
   gauge('ready', '1 when clients can be served', ({ ready }) => Number(ready)),

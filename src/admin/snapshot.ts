@@ -33,6 +33,8 @@ export interface HotKey {
   readonly bytes: number;
   readonly entries: number;
   readonly hot: boolean;
+  /** Whether it is written too often to be kept. */
+  readonly writeHot: boolean;
 }
 
 export interface AdminSource {

@@ -54,6 +54,7 @@ export function createSource(serving: Serving): AdminSource {
         hotSince: heat.hot ? heat.hotSince : null,
         hits: heat.hits,
         hot: heat.hot,
+        writeHot: heat.writeHot,
         ...tier.usage(heat.keyHash),
       }));
     },

@@ -11,6 +11,10 @@ export interface KeySettings {
   readonly jitter: number;
   /** Whether increments that come at once go upstream as one. */
   readonly combine: boolean;
+  /** Whether what is kept while the key is hot is read again ahead of its end. */
+  readonly refreshAhead: boolean;
+  /** Whether that a key is missing is kept, though it is not hot. */
+  readonly negative: boolean;
 }
 
 export interface Rule extends Partial<KeySettings> {

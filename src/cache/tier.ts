@@ -7,9 +7,15 @@ import { sameBytes, viewOf } from '../resp3/hash.ts';
 import type { Proof } from '../upstream/tracking.ts';
 import type { Versions } from './versions.ts';
 
-/** Who counts the reads that an entry serves; see hotkeys/heat. */
+/** Who cares for an entry: counts the reads that it serves, and is told of its end; see hotkeys/heat. */
 export interface HitCount {
   hit(): void;
+  /** The key has changed. */
+  changed(): void;
+  /** The entry is not in the tier any more. */
+  gone(): void;
+  /** Whether it must give way to others when room is short: what is kept of keys that do not exist. */
+  readonly spare: boolean;
 }
 
 /** Rough size of an entry's own objects, in bytes. */
@@ -53,6 +59,8 @@ export class Entry {
   readonly bytes: number;
   /** Whether it was served since the eviction hand last passed. */
   used = false;
+  /** Reads it again ahead of its end; see proxy/reads/refreshes. */
+  refresh: NodeJS.Timeout | null = null;
   older: Entry | null = null;
   newer: Entry | null = null;
   sameKey: Entry | null = null;
@@ -83,6 +91,8 @@ export interface TierOptions {
   maxBytes: number;
   /** The largest reply that is kept, in bytes; may change at any time. */
   maxEntryBytes: number;
+  /** The most entries that are spare; may change at any time. */
+  maxSpare: number;
   readonly versions: Versions;
   readonly counters: Counters;
 }
@@ -95,6 +105,8 @@ export class Tier {
   /** Open addressing by request hash, linear probing, at most half full. */
   #slots: (Entry | null)[] = new Array(FIRST_SLOTS).fill(null);
   readonly #byKey = new Map<number, Entry>();
+  /** First in, first out. */
+  readonly #spare = new Set<Entry>();
   #oldest: Entry | null = null;
   #newest: Entry | null = null;
 
@@ -123,14 +135,15 @@ export class Tier {
     );
   }
 
-  /** Keeps copies of request and reply, in place of an older entry for the request. False when it is too large. */
-  put(fields: EntryFields): boolean {
+  /** Keeps copies of request and reply, in place of an older entry for the request. Null when there is no room for it. */
+  put(fields: EntryFields): Entry | null {
     const { maxBytes, maxEntryBytes } = this.options;
     const { request, reply } = fields;
-    if (reply.length > maxEntryBytes || request.length + reply.length + OVERHEAD > maxBytes) return false;
+    if (reply.length > maxEntryBytes || request.length + reply.length + OVERHEAD > maxBytes) return null;
     const entry = new Entry({ ...fields, request: exactCopy(request), reply: exactCopy(reply) });
     const old = this.find(entry.hash, entry.space, entry.request, 0, entry.request.byteLength);
     if (old !== null) this.drop(old);
+    if (entry.heat.spare && !this.#makeRoomForSpare(entry)) return null;
     while (this.bytes + entry.bytes > maxBytes) this.#evict();
     if ((this.entries + 1) * 2 > this.#slots.length) this.#resize();
     this.#insert(entry);
@@ -138,7 +151,8 @@ export class Tier {
     this.#byKey.set(entry.keyHash, entry);
     this.#append(entry);
     this.#grown(entry.bytes, 1);
-    return true;
+    if (entry.heat.spare) this.#spare.add(entry);
+    return entry;
   }
 
   /** Changes the cap, and drops what does not fit under it. */
@@ -161,7 +175,13 @@ export class Tier {
     return dropped;
   }
 
-  /** Drops all entries of a key. Their version is what keeps them from being served; this frees the memory. */
+  /** The key has changed: drops all its entries. Their version is what keeps them from being served. */
+  dropChanged(keyHash: number): number {
+    this.#byKey.get(keyHash)?.heat.changed();
+    return this.dropKey(keyHash);
+  }
+
+  /** Drops all entries of a key. */
   dropKey(keyHash: number): number {
     let dropped = 0;
     for (let entry = this.#byKey.get(keyHash) ?? null; entry !== null; dropped++) {
@@ -207,6 +227,9 @@ export class Tier {
     entry.older = null;
     entry.newer = null;
     this.#grown(-entry.bytes, -1);
+    if (entry.refresh !== null) clearTimeout(entry.refresh);
+    if (entry.heat.spare) this.#spare.delete(entry);
+    entry.heat.gone();
   }
 
   #grown(bytes: number, entries: number): void {
@@ -225,8 +248,26 @@ export class Tier {
     this.#newest = entry;
   }
 
-  /** Second chance (CLOCK): the oldest that was not used since the hand last passed goes. */
+  /** What is spare takes no room but from its like; false when there is none to take. */
+  #makeRoomForSpare(entry: Entry): boolean {
+    const { maxBytes, maxSpare } = this.options;
+    while (this.#spare.size >= maxSpare || this.bytes + entry.bytes > maxBytes) {
+      if (!this.#dropSpare()) return false;
+    }
+    return true;
+  }
+
+  #dropSpare(): boolean {
+    const [first] = this.#spare;
+    if (first === undefined) return false;
+    this.drop(first);
+    this.options.counters[C.evictions]++;
+    return true;
+  }
+
+  /** What is spare goes first. Then second chance (CLOCK): the oldest that was not used since the hand last passed. */
   #evict(): void {
+    if (this.#dropSpare()) return;
     for (;;) {
       const entry = this.#oldest as Entry;
       if (!entry.used) {

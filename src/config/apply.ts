@@ -3,6 +3,7 @@
 import type { GuessLimit } from '../access/guesses.ts';
 import type { Tier } from '../cache/tier.ts';
 import type { Detector } from '../hotkeys/detector.ts';
+import type { KeepLimits } from '../hotkeys/heat.ts';
 import type { ClientLimits } from '../proxy/clients/client-limits.ts';
 import type { Gate } from '../proxy/clients/gate.ts';
 import type { LagLimit } from '../proxy/loop-lag.ts';
@@ -16,7 +17,8 @@ export interface Tuned {
   readonly tier: Tier;
   /** What all workers' tiers may take together, and how much of it is this one's. */
   readonly tierLimit: { maxBytes: number };
-  readonly share: (maxBytes: number) => number;
+  readonly share: (all: number) => number;
+  readonly keep: KeepLimits;
   readonly limits: FillLimits & { verifyShare: number };
   readonly log: { level: string };
   /** What /hotkeys shows and says. */
@@ -95,6 +97,12 @@ export function appliersFor(tuned: Tuned): Appliers {
     },
     'tier.maxEntryBytes'(value) {
       tier.options.maxEntryBytes = value;
+    },
+    'tier.maxNegatives'(value) {
+      tier.options.maxSpare = tuned.share(value);
+    },
+    'tier.minHits'(value) {
+      tuned.keep.minHits = value;
     },
     'tier.ttl'(value) {
       limits.ttl = value;

@@ -87,6 +87,20 @@ What \`consistency\` and \`rules\` allow heatsink to do with a read of one key, 
 each setting the first rule that matches the key and names it decides; what no rule names is as without rules.
 
 ${rulesTable()}
+### Refresh ahead
+
+With \`refreshAhead: on\` what is kept of a hot key is read again shortly before its time is up (\`tier.ttl\`), by one read
+that no client waits for; when exactly is drawn anew each time. What ends with its key's own expiry cannot be read ahead,
+as the key would say the same: it is read as soon as the key has expired, and what is there then is kept.
+
+### Negative caching
+
+That a hot key is missing is kept like any other reply. With \`negative: on\` it is kept of keys that are not hot, too, once
+they were asked for twice: at most of \`tier.maxNegatives\` keys, the oldest goes first, and never at the cost of what is
+kept of hot keys. Whatever creates the key ends it, as with any entry: the server's push, or a write through heatsink. In
+a cluster it is kept for \`tier.maxStaleness\` at most. The server tracks these keys for heatsink, up to its own
+\`tracking-table-max-keys\`.
+
 ### Jitter
 
 \`jitter: 10%\` moves each time to live that SET, SETEX, PSETEX, EXPIRE, PEXPIRE or GETEX gives to a key of the rule, by

@@ -51,6 +51,16 @@ export const RULE_SETTINGS = {
     otherwise: 'off',
     doc: 'Whether INCR, INCRBY, DECR, DECRBY and HINCRBY of one counter that come at once go upstream as one',
   },
+  refreshAhead: {
+    ...onOff,
+    otherwise: 'off',
+    doc: 'Whether what is kept of a hot key is read again shortly before its time is up, so that no reader waits',
+  },
+  negative: {
+    ...onOff,
+    otherwise: 'off',
+    doc: 'Whether it is kept that a key is missing, though it is not hot: at most `tier.maxNegatives` keys',
+  },
 } as const satisfies Record<string, Setting>;
 
 type Settings = {

@@ -4,7 +4,7 @@
 // of all workers; the keys themselves are known to each worker that has met them.
 
 import { sameBytes } from '../resp3/hash.ts';
-import { Heat } from './heat.ts';
+import { Heat, type KeepLimits } from './heat.ts';
 import { Sketch, sketchMemory } from './sketch.ts';
 import { type WindowMemory, Windows, windowMemory } from './windows.ts';
 
@@ -18,6 +18,7 @@ export interface DetectorOptions {
   readonly cool: number;
   /** The most keys with an exact window. */
   readonly candidates: number;
+  readonly keep: KeepLimits;
   /**
    * A key is about to be found cold. To be done before anybody can see it; in one of the workers.
    */
@@ -100,6 +101,22 @@ export class Detector {
     return this.#windows.mayBeHot(keyHash);
   }
 
+  /** Until `unwatch`, `mayBeHot` is true of the key for all workers. */
+  watch(keyHash: number): void {
+    this.#windows.watch(keyHash);
+  }
+
+  unwatch(keyHash: number): void {
+    this.#windows.unwatch(keyHash);
+  }
+
+  /** Hot keys of which this worker keeps nothing for now, as they are written too often. */
+  get writeHot(): number {
+    let count = 0;
+    for (const heat of this.#heats.values()) if (heat.writeHot) count++;
+    return count;
+  }
+
   /** Moves the window on; `now` in milliseconds, by a clock of all workers. Cheap when no sub-window has ended. */
   advance(now: number): void {
     if (now < this.#stepEnds) return;
@@ -146,7 +163,7 @@ export class Detector {
     if (first && this.candidates < this.#options.candidates) slot = this.#windows.claim(keyHash);
     if (slot < 0) return undefined;
     const key = Buffer.from(view.buffer.slice(view.byteOffset + start, view.byteOffset + end) as ArrayBuffer);
-    const heat = new Heat(key, keyHash, slot, this.#windows);
+    const heat = new Heat(key, keyHash, slot, this.#windows, this.#options.keep);
     if (first) heat.credit(estimate - 1);
     this.#heats.set(keyHash, heat);
     return heat;

@@ -69,6 +69,15 @@ export class Windows {
     return this.#buckets[keyHash & (BUCKETS - 1)] !== 0;
   }
 
+  /** Has everybody look at replies about keys with that hash, as if one were hot; `unwatch` ends it. */
+  watch(keyHash: number): void {
+    Atomics.add(this.#buckets, keyHash & (BUCKETS - 1), 1);
+  }
+
+  unwatch(keyHash: number): void {
+    Atomics.sub(this.#buckets, keyHash & (BUCKETS - 1), 1);
+  }
+
   get hotKeys(): number {
     return Atomics.load(this.#cells, HOT_KEYS);
   }

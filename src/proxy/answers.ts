@@ -16,6 +16,7 @@ import type { UpstreamNode } from '../upstream/node.ts';
 import { REPLACED, type Topology } from '../upstream/topology.ts';
 import type { Fills } from './reads/fills.ts';
 import type { LastValues } from './reads/last-values.ts';
+import type { Negatives } from './reads/negatives.ts';
 import { type Redirects, UNSERVED } from './redirects.ts';
 import { NO_WRITE, type Request, recycle, share } from './request.ts';
 import type { Writes } from './writes.ts';
@@ -29,6 +30,7 @@ export interface AnswersOptions {
   readonly topology: Topology;
   readonly redirects: Redirects;
   readonly fills: Fills;
+  readonly negatives: Negatives;
   readonly writes: Writes;
   readonly witness: Witness;
   /** Replies that are too large to be held. */
@@ -54,6 +56,7 @@ export class Answers implements CallOwner {
       // Wherever it is sent on to, it does not come back over the tracked connection.
       request.fill = null;
       if (redirects.follow(request, buf, start, end, (node) => laneOf(request, node))) {
+        fill?.heat.gone();
         // Its client's writes must not overtake it on its way round.
         if (request.session !== null && !request.shared) share(request.session, request);
         return;
@@ -71,6 +74,7 @@ export class Answers implements CallOwner {
     const elsewhere = reason.endsWith(`(${REPLACED})`) && (!sent || request.mayRepeat);
     const node = request.fill !== null || elsewhere ? this.#ownerOf(request) : null;
     // Whatever it is answered with now is not the reply to the fill.
+    request.fill?.heat.gone();
     request.fill = null;
     // That a tracked connection broke is no reason to fail a read either.
     if (node !== null && (!sent || this.#mayRetry(node))) {
@@ -100,6 +104,7 @@ export class Answers implements CallOwner {
   /** Gives out the final reply. The request, and all that joined it, must not be used any more. */
   settle(request: Request, buf: Buffer, start: number, end: number): void {
     if (request.writes !== NO_WRITE) this.#on.writes.end(request);
+    if (request.negative) this.#on.negatives.saw(request.keyHash, buf, start);
     if (request.fill !== null) this.#on.fills.publish(request, request.fill, buf, start, end);
     else if (request.asks !== ASKS_OTHER || request.mayFill) this.#saw(request, buf, start, end);
     if (request.listed) this.#land(request, buf, start, end);

@@ -3,15 +3,15 @@
 
 import { Flight } from '../cache/flights.ts';
 import { ASKS_OTHER, type Asks } from '../cache/witness.ts';
-import type { Heat } from '../hotkeys/heat.ts';
 import type { CallOwner, Carrier } from '../upstream/call.ts';
 import type { UpstreamNode } from '../upstream/node.ts';
 import { releaseBytes } from '../upstream/outgoing.ts';
 import type { Proof } from '../upstream/tracking.ts';
+import type { Warmth } from './reads/negatives.ts';
 
 /** What was true when a fill was sent. */
 export interface Fill {
-  readonly heat: Heat;
+  readonly heat: Warmth;
   readonly proof: Proof;
   readonly node: UpstreamNode | null;
   readonly version: number;
@@ -23,6 +23,8 @@ export interface Fill {
   readonly ttl: number;
   /** The key's PTTL; NaN until it is known: https://redis.io/docs/latest/commands/pttl/ */
   pttl: number;
+  /** Whether what is kept is read again ahead of its end. */
+  readonly refreshes: boolean;
 }
 
 /** The client that asks, as far as its requests need to know it; see session.ts. */
@@ -85,6 +87,8 @@ export class Request extends Flight {
   /** Whether its reply may go into the tier if it is sent while its key is hot. */
   mayFill = false;
   fill: Fill | null = null;
+  /** Whether it is noted when the reply says that the key is missing. */
+  negative = false;
 
   /** Not behind a write of its own client that may have been executed: the read would see what came after it. */
   override get mayRepeat(): boolean {
@@ -134,5 +138,6 @@ export function recycle(request: Request): void {
   request.asks = ASKS_OTHER;
   request.mayFill = false;
   request.fill = null;
+  request.negative = false;
   if (pool.length < POOL_MAX) pool.push(request);
 }

@@ -52,6 +52,6 @@ export class Writes {
 
   #beginKey(keyHash: number): void {
     this.#versions.writeBegun(keyHash);
-    if (this.#tier.entries > 0) this.#counters[C.invalidatedByWrite] += this.#tier.dropKey(keyHash);
+    if (this.#tier.entries > 0) this.#counters[C.invalidatedByWrite] += this.#tier.dropChanged(keyHash);
   }
 }

@@ -44,6 +44,8 @@ import { Pipeline } from '../proxy/pipeline.ts';
 import { Fills } from '../proxy/reads/fills.ts';
 import { Invalidation } from '../proxy/reads/invalidation.ts';
 import { LastValues } from '../proxy/reads/last-values.ts';
+import { Negatives } from '../proxy/reads/negatives.ts';
+import { Refreshes } from '../proxy/reads/refreshes.ts';
 import { SharedReads } from '../proxy/reads/shared-reads.ts';
 import { track } from '../proxy/reads/track.ts';
 import { Verifier } from '../proxy/reads/verify.ts';
@@ -110,13 +112,26 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const versions = new Versions(memory.workers, worker, memory.versions);
   const limits = { ...config.tier };
   // Equal shares: clients, and with them the hot keys, are spread evenly over the workers.
-  const share = (maxBytes: number) => Math.floor(maxBytes / memory.workers);
-  const tier = new Tier({ ...config.tier, maxBytes: share(config.tier.maxBytes), versions, counters });
+  const share = (all: number) => Math.floor(all / memory.workers);
+  const tier = new Tier({
+    maxBytes: share(config.tier.maxBytes),
+    maxEntryBytes: config.tier.maxEntryBytes,
+    maxSpare: share(config.tier.maxNegatives),
+    versions,
+    counters,
+  });
   const invalidation = new Invalidation(tier, versions, counters, limits);
   onClose(() => invalidation.close());
   const { cooling, cooled } = invalidation;
-  const detector = new Detector({ ...config.hot, cooling, cooled }, memory.heat, worker);
-  const rules = new Rules(config.rules, { consistency: config.consistency, jitter: 0, combine: false });
+  const keep = { minHits: config.tier.minHits };
+  const detector = new Detector({ ...config.hot, keep, cooling, cooled }, memory.heat, worker);
+  const rules = new Rules(config.rules, {
+    consistency: config.consistency,
+    jitter: 0,
+    combine: false,
+    refreshAhead: false,
+    negative: false,
+  });
   const tracks = config.tier.enabled && rules.use('consistency', (value) => value === 'tracked');
   topology.onMoved = (moved) => {
     invalidation.slotsMoved(moved);
@@ -167,7 +182,18 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     );
   const witness = new Witness(versions, memory.witness);
   const lastValues = new LastValues({ tier, versions, counters, limits });
-  const fills = new Fills({ tier, versions, witness, topology, counters, limits, lastValues });
+  const negatives = new Negatives(detector, counters);
+  const fills: Fills = new Fills({
+    tier,
+    versions,
+    witness,
+    topology,
+    counters,
+    limits,
+    lastValues,
+    rules,
+    planRefresh: (entry, { asks }, { sentAt }) => refreshes.plan(entry, asks, sentAt),
+  });
   const downloads = new Downloads({
     topology,
     flights,
@@ -187,10 +213,21 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     topology,
     redirects,
     fills,
+    negatives,
     writes,
     witness,
     downloads,
     lastValues,
+    counters,
+  });
+  const refreshes = new Refreshes({
+    tier,
+    versions,
+    flights,
+    fills,
+    detector,
+    topology,
+    answers,
     counters,
   });
   const tierOn = config.tier.enabled;
@@ -240,6 +277,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     tier,
     tierLimit,
     share,
+    keep,
     limits,
     log,
     shown: info,
@@ -256,6 +294,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     counters[G.held] = pause.held;
     counters[G.tracked] = tracked();
     counters[G.pinned] = pinQuota.own;
+    counters[G.writeHot] = detector.writeHot;
   };
   const wide = new Wide({
     topology,
@@ -303,7 +342,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     rules,
     detector,
     topology,
-    reads: new SharedReads({ flights, fills, versions, answers, counters, tierOn }),
+    reads: new SharedReads({ flights, fills, versions, answers, counters, tierOn, negatives }),
     downloads,
     uploads: new Uploads({ topology, answers, redirects, writes, pause, counters }),
     dispatch,

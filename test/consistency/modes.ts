@@ -30,8 +30,8 @@ const WRITER_PAUSE = 2;
 
 const PLANTED = new URL('planted.ts', import.meta.url).href;
 
-/** All keys are hot from their first read on, and cool soon. */
-const FLAGS = { 'hot-threshold': '1', 'hot-window': '100' };
+/** All keys are hot from their first read on, and cool soon; and are kept, however often they are written. */
+const FLAGS = { 'hot-threshold': '1', 'hot-window': '100', 'tier-min-hits': '0' };
 
 /** `bug`: one of planted.ts. */
 export async function proxyFor(

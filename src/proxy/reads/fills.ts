@@ -3,12 +3,12 @@
 // never that of an older value. The entry is published with the read's reply, if nothing has touched the key
 // since the fill was sent.
 
-import type { Tier } from '../../cache/tier.ts';
+import type { Rules } from '../../cache/rules.ts';
+import type { Entry, Tier } from '../../cache/tier.ts';
 import type { Versions } from '../../cache/versions.ts';
 import type { Witness } from '../../cache/witness.ts';
 import { clock } from '../../clock.ts';
 import { C, type Counters } from '../../counters.ts';
-import type { Heat } from '../../hotkeys/heat.ts';
 import { encodeRequest } from '../../resp3/encode.ts';
 import { hashBytes, viewOf } from '../../resp3/hash.ts';
 import { TYPE } from '../../resp3/reply-frame.ts';
@@ -22,6 +22,7 @@ import type { Topology } from '../../upstream/topology.ts';
 import type { Proof } from '../../upstream/tracking.ts';
 import type { Fill, Request } from '../request.ts';
 import type { LastValues } from './last-values.ts';
+import type { Warmth } from './negatives.ts';
 
 /**
  * `tier.ttl`, `tier.maxStaleness`, `tier.untrackedTtl` and `tier.staleOnError`, in milliseconds; they may change at any
@@ -42,6 +43,9 @@ export interface FillOptions {
   readonly counters: Counters;
   readonly limits: FillLimits;
   readonly lastValues: LastValues;
+  readonly rules: Rules;
+  /** An entry was made that is to be read again ahead of its end; see refreshes.ts. */
+  readonly planRefresh: (entry: Entry, request: Request, fill: Fill) => void;
 }
 
 const MISSING = -2;
@@ -58,14 +62,15 @@ export class Fills {
   }
 
   /** The lane for a tracked fill of the request now, or null when it cannot be one. */
-  trackedLane(request: Request, heat: Heat, node: UpstreamNode): Lane | null {
-    if (heat.unfitUntil > clock.ms || this.#options.versions.writing(request.keyHash)) return null;
+  trackedLane(request: Request, heat: Warmth, node: UpstreamNode): Lane | null {
+    if (heat.unfitUntil > clock.ms || heat.writeHotUntil > clock.ms) return null;
+    if (this.#options.versions.writing(request.keyHash)) return null;
     return node.tracker?.lane(request.space) ?? null;
   }
 
   /** Makes the read `buf[start, end)`, about to be sent on that lane, a fill, and sends its PTTL ahead. */
-  begin(request: Request, heat: Heat, node: UpstreamNode | null, lane: Lane, key: Buffer): void {
-    const { versions, topology, limits, counters, lastValues } = this.#options;
+  begin(request: Request, heat: Warmth, node: UpstreamNode | null, lane: Lane, key: Buffer): void {
+    const { versions, topology, limits, counters, lastValues, rules } = this.#options;
     if (lastValues.on) lastValues.superseded(request.keyHash);
     const fill: Fill = {
       heat,
@@ -77,6 +82,7 @@ export class Fills {
       sentAt: clock.ms,
       ttl: node === null ? limits.untrackedTtl : limits.ttl,
       pttl: Number.NaN,
+      refreshes: !heat.spare && node !== null && rules.of(key, 0, key.length).refreshAhead,
     };
     request.fill = fill;
     counters[C.sentFill]++;
@@ -95,6 +101,7 @@ export class Fills {
   /** The fill's read has a reply that is too large to be held, and so for the tier. */
   giveUp({ heat }: Fill): void {
     heat.unfitUntil = clock.ms + UNFIT_FOR;
+    heat.gone();
     this.#options.counters[C.fillsDropped]++;
   }
 
@@ -104,7 +111,9 @@ export class Fills {
     const { heat, proof, version, epoch } = fill;
     const deadline = fill.sentAt + this.#life(fill, request.space);
     const bytes = bytesOf(request);
-    const kept =
+    const unchanged = !versions.writing(request.keyHash) && versions.current(request.keyHash, version, epoch);
+    if (!unchanged) heat.changed();
+    const fits =
       buf[start] !== TYPE.error &&
       buf[start] !== TYPE.bulkError &&
       heat.hot &&
@@ -112,26 +121,30 @@ export class Fills {
       deadline > clock.ms &&
       proof.until !== Number.NEGATIVE_INFINITY &&
       fill.generation === topology.generation &&
-      !versions.writing(request.keyHash) &&
-      versions.current(request.keyHash, version, epoch) &&
-      witness.note(request, version, epoch, buf, start, end) &&
-      tier.put({
-        hash: hashBytes(viewOf(bytes), 0, bytes.length),
-        space: request.space,
-        request: bytes,
-        reply: buf.subarray(start, end),
-        keyHash: request.keyHash,
-        keyStart: request.keyStart,
-        keyEnd: request.keyEnd,
-        version,
-        epoch,
-        deadline,
-        expiresAt: fill.pttl >= 0 ? fill.sentAt + fill.pttl : Number.POSITIVE_INFINITY,
-        proof,
-        heat,
-      });
+      (!heat.spare || fill.pttl === MISSING) &&
+      unchanged &&
+      witness.note(request, version, epoch, buf, start, end);
+    const entry = fits
+      ? tier.put({
+          hash: hashBytes(viewOf(bytes), 0, bytes.length),
+          space: request.space,
+          request: bytes,
+          reply: buf.subarray(start, end),
+          keyHash: request.keyHash,
+          keyStart: request.keyStart,
+          keyEnd: request.keyEnd,
+          version,
+          epoch,
+          deadline,
+          expiresAt: fill.pttl >= 0 ? fill.sentAt + fill.pttl : Number.POSITIVE_INFINITY,
+          proof,
+          heat,
+        })
+      : null;
+    if (entry === null) heat.gone();
+    else if (fill.refreshes) this.#options.planRefresh(entry, request, fill);
     if (end - start > tier.options.maxEntryBytes) heat.unfitUntil = clock.ms + UNFIT_FOR;
-    counters[kept ? C.fillsKept : C.fillsDropped]++;
+    counters[entry !== null ? C.fillsKept : C.fillsDropped]++;
   }
 
   /**

@@ -29,7 +29,7 @@ export class Invalidation {
     // First, so that a fill in flight is not published either.
     this.#versions.invalidate(keyHash);
     this.#counters[C.invalidatedByPush]++;
-    this.#tier.dropKey(keyHash);
+    this.#tier.dropChanged(keyHash);
   }
 
   /** All that was filled on proofs that have ended is void. They say so themselves; here the memory is given back. */

@@ -14,6 +14,7 @@ import type { Answers } from '../answers.ts';
 import { type Request, share, takeRequest } from '../request.ts';
 import type { Session } from '../session.ts';
 import type { Fills } from './fills.ts';
+import type { Negatives, Warmth } from './negatives.ts';
 
 export interface SharedReadsOptions {
   readonly flights: Flights;
@@ -22,6 +23,7 @@ export interface SharedReadsOptions {
   readonly answers: Answers;
   readonly counters: Counters;
   readonly tierOn: boolean;
+  readonly negatives: Negatives;
 }
 
 export class SharedReads {
@@ -53,17 +55,26 @@ export class SharedReads {
     session.enqueue(request);
     request.repeatable = true;
     counters[C.forwarded]++;
-    const tracked = heat !== null && request.mayFill ? fills.trackedLane(request, heat, node) : null;
-    if (heat !== null && tracked !== null) {
+    const warmth = heat ?? (settings.negative && request.mayFill ? this.#negative(request) : null);
+    const tracked = warmth !== null && request.mayFill ? fills.trackedLane(request, warmth, node) : null;
+    if (warmth !== null && tracked !== null) {
       share(session, request);
-      fills.begin(request, heat, node, tracked, keyOf(request, buf, start));
+      fills.begin(request, warmth, node, tracked, keyOf(request, buf, start));
       tracked.send(request, buf, start, end);
       return;
     }
+    if (heat === null) warmth?.gone();
     const untracked = heat !== null && tierOn && settings.consistency === 'ttl';
     if (untracked) fills.begin(request, heat, null, lane, keyOf(request, buf, start));
     else counters[C.sentRead]++;
     lane.send(request, buf, start, end);
+  }
+
+  /** What a fill is for that is not hot, but was missing when it was asked for last. */
+  #negative(request: Request): Warmth | null {
+    const { negatives } = this.#on;
+    request.negative = true;
+    return negatives.expects(request.keyHash) ? negatives.begin(request.keyHash) : null;
   }
 
   #join(session: Session, flight: Flight, request: Request, buf: Buffer, start: number, end: number): void {
