@@ -17,6 +17,7 @@ const rejections = 'Client connections refused when they came, by the reason';
 const overruns = 'Client connections closed for passing a limit, by which';
 const redirects = 'Redirections followed on behalf of clients';
 const large = 'Requests and replies too large to be held, passed on as they came';
+const big = 'Values above bigKeys.bytes or bigKeys.elements that went by, one for each key of a request';
 const bytes = 'Bytes read and written on client connections';
 
 const row = (metric: string, help: string, labels?: Record<string, string>): Row =>
@@ -84,6 +85,9 @@ export const COUNTERS = {
   tlsFailures: row('tls_handshake_failures', 'Client connections closed because their TLS handshake failed'),
   largeReads: row('large_values', large, { direction: 'read' }),
   largeWrites: row('large_values', large, { direction: 'write' }),
+  bigReplies: row('big_values', big, { direction: 'reply' }),
+  bigArguments: row('big_values', big, { direction: 'argument' }),
+  slowCommands: row('slow_commands', 'Upstream commands that were slow: slowLog.slowerThan'),
   protocolErrors: row('protocol_errors', 'Client connections closed for a protocol error'),
   bytesIn: row('client_bytes', bytes, { direction: 'in' }),
   bytesOut: row('client_bytes', bytes, { direction: 'out' }),
@@ -104,28 +108,38 @@ const LATENCY_AT = Object.keys(COUNTERS).length;
 export const LATENCY_SLOTS = { first: LATENCY_AT, sum: LATENCY_AT + LATENCY_BOUNDS.length + 1 } as const;
 
 const GAUGE_AT = LATENCY_SLOTS.sum + 1;
-/** Slots behind those: what one worker has now. */
-export const G = {
-  tierBytes: GAUGE_AT,
-  tierEntries: GAUGE_AT + 1,
+/** What one worker has now, and what there is to say of all together: the sum, or that of the worst. */
+const GAUGES = {
+  tierBytes: 'sum',
+  tierEntries: 'sum',
   /** Clients that a pause holds. */
-  held: GAUGE_AT + 2,
+  held: 'sum',
   /** Connections of heatsink itself to one server that it tracks keys for. */
-  tracked: GAUGE_AT + 3,
+  tracked: 'sum',
   /** The longest that a verified hit was stale, in seconds. */
-  worstStaleness: GAUGE_AT + 4,
+  worstStaleness: 'worst',
   /** Upstream connections that belong to one client, or wait for the next one. */
-  pinned: GAUGE_AT + 5,
+  pinned: 'sum',
   /** Seconds by which its thread was late last. */
-  loopLag: GAUGE_AT + 6,
+  loopLag: 'worst',
   /** Missing keys that are kept, or are being read for that. */
-  negatives: GAUGE_AT + 7,
+  negatives: 'sum',
   /** Hot keys that are written too often to be kept. */
-  writeHot: GAUGE_AT + 8,
+  writeHot: 'worst',
+  /** Bytes of the largest value that went by. */
+  largest: 'worst',
 } as const;
-/** Of these the worst worker's says more than the sum. */
-const WORST = [G.worstStaleness, G.loopLag, G.writeHot];
-const SLOTS = GAUGE_AT + Object.keys(G).length;
+
+type GaugeName = keyof typeof GAUGES;
+
+/** The slot of each of them, behind the counters. */
+export const G = Object.fromEntries(Object.keys(GAUGES).map((name, i) => [name, GAUGE_AT + i])) as Readonly<
+  Record<GaugeName, number>
+>;
+const WORST = (Object.keys(GAUGES) as GaugeName[])
+  .filter((name) => GAUGES[name] === 'worst')
+  .map((name) => G[name]);
+const SLOTS = GAUGE_AT + Object.keys(GAUGES).length;
 
 /** What one worker has counted: it alone writes there. */
 export type Counters = Float64Array;

@@ -19,6 +19,8 @@ export interface SharedMemory {
   readonly heat: HeatMemory;
   /** One cell: the id of the client that came last. */
   readonly clientIds: SharedArrayBuffer;
+  /** One cell of 64 bits: how many slow commands there were. */
+  readonly slowCommands: SharedArrayBuffer;
   readonly peers: PeerMemory;
   /** Clients that are connected, and pinned connections: see quota.ts. */
   readonly clients: SharedArrayBuffer;
@@ -35,6 +37,7 @@ export function createMemory({ workers, hot }: Pick<Config, 'workers' | 'hot'>):
     witness: witnessMemory(),
     heat: heatMemory(workers, hot),
     clientIds: new SharedArrayBuffer(4),
+    slowCommands: new SharedArrayBuffer(8),
     peers: peerMemory(`heatsink ${randomUUID()}`, workers),
     clients: quotaMemory(workers),
     pinned: quotaMemory(workers),
@@ -54,4 +57,10 @@ export function forgetWorker(memory: SharedMemory, worker: number): void {
 export function clientIds({ clientIds }: SharedMemory): () => number {
   const cell = new Int32Array(clientIds);
   return () => Atomics.add(cell, 0, 1) + 1;
+}
+
+/** Numbers slow commands from 0 up, over all workers. */
+export function slowCommandIds({ slowCommands }: SharedMemory): () => number {
+  const cell = new BigInt64Array(slowCommands);
+  return () => Number(Atomics.add(cell, 0, 1n));
 }

@@ -11,6 +11,9 @@ import type { OptionPath } from './config/schema.ts';
 import { CounterMemory } from './counters.ts';
 import { forgetWorker } from './memory.ts';
 import { connectPeers } from './proxy/peers.ts';
+import { BIG_KEYS, SLOW_COMMANDS } from './proxy/seen/all-workers.ts';
+import type { BigKeyList } from './proxy/seen/big-keys.ts';
+import type { SlowCommands } from './proxy/seen/slow-log.ts';
 import type { ThreadData, ThreadNews, ThreadOrder } from './worker/thread.ts';
 
 /** Until a thread that crashed is replaced, in milliseconds; doubles up to the last while it crashes again soon. */
@@ -137,6 +140,8 @@ export function createTeam(options: TeamOptions): Team {
       totals: () => counters.totals(),
       snapshots: () => peers.ask<Snapshot>('snapshot', null),
       hotKeys: (top) => peers.ask<HotKey[]>('hot keys', top),
+      bigKeys: () => peers.ask<BigKeyList>(BIG_KEYS, null),
+      slowCommands: () => peers.ask<SlowCommands>(SLOW_COMMANDS, null),
     }),
     async start() {
       const all = await Promise.all(Array.from({ length: workers }, (_, worker) => spawn(worker)));

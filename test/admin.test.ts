@@ -54,6 +54,8 @@ const source: AdminSource = {
         writeHot: false,
       },
     ].slice(0, top),
+  bigKeys: () => ({ top: 100, bytes: 10_240, elements: 5000, keys: [] }),
+  slowCommands: () => ({ maxLen: 128, slowerThan: 10, entries: [] }),
 };
 
 beforeAll(async () => {

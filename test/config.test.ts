@@ -87,6 +87,8 @@ describe('precedence', () => {
         verifyShare: 0.0001,
         staleOnError: 0,
       },
+      bigKeys: { bytes: 10_240, elements: 5000, top: 100 },
+      slowLog: { slowerThan: 10, maxLen: 128 },
       log: { level: 'info', pretty: 'auto' },
     });
   });
@@ -141,6 +143,12 @@ describe('values', () => {
 
   test.each(['1.5', '-1', '0x10', '1e3', ' ', 'ten', 'NaN'])('%j is no whole number', (text) => {
     expect(problems({ flags: { 'shutdown-timeout': text } })).toHaveLength(1);
+  });
+
+  test('a whole number may be negative where that means something', () => {
+    expect(load({ flags: { 'slow-log-slower-than': '-1' } }).slowLog.slowerThan).toBe(-1);
+    for (const value of ['-2', '--1', '-'])
+      expect(problems({ flags: { 'slow-log-slower-than': value } })).toHaveLength(1);
   });
 
   test('switches are on or off, and true or false in YAML', () => {

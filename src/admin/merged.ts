@@ -1,5 +1,7 @@
 // One picture of several workers: what each says of itself, made one for the admin server.
 
+import { type BigKeyList, mergeBigKeys } from '../proxy/seen/big-keys.ts';
+import { mergeSlowCommands, type SlowCommands } from '../proxy/seen/slow-log.ts';
 import type { AdminSource, HotKey, NodeState, Snapshot } from './snapshot.ts';
 
 /** The workers of one process. */
@@ -9,6 +11,8 @@ export interface Workers {
   readonly totals: () => Float64Array;
   snapshots(): Promise<Snapshot[]>;
   hotKeys(top: number): Promise<HotKey[][]>;
+  bigKeys(): Promise<BigKeyList[]>;
+  slowCommands(): Promise<SlowCommands[]>;
   /** How many there should be. */
   readonly count: number;
 }
@@ -42,6 +46,8 @@ export function mergeWorkers(workers: Workers): AdminSource {
         .sort((a, b) => b.readsPerSecond - a.readsPerSecond)
         .slice(0, top);
     },
+    bigKeys: async (top) => mergeBigKeys(await workers.bigKeys(), top),
+    slowCommands: async (top) => mergeSlowCommands(await workers.slowCommands(), top),
   };
 }
 

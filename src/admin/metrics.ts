@@ -66,6 +66,11 @@ export const METRICS: readonly MetricRow[] = [
     'Hot keys that are written too often to be kept',
     ({ counters }) => counters[G.writeHot],
   ),
+  gauge(
+    'largest_value_bytes',
+    'Size of the largest value above bigKeys.bytes or bigKeys.elements that went by',
+    ({ counters }) => counters[G.largest],
+  ),
   gauge('hot_keys', 'Keys that are hot now', (snapshot) => snapshot.hotKeys),
   gauge('hot_candidates', 'Keys whose reads are counted exactly', (snapshot) => snapshot.candidates),
   gauge('ready', '1 when clients can be served', ({ ready }) => Number(ready)),

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
 import { showHotKeys } from './hot-keys.ts';
 import { createMetrics } from './metrics.ts';
+import { showBigKeys, showSlowLog } from './seen.ts';
 import type { AdminSource } from './snapshot.ts';
 
 export interface AdminServer {
@@ -26,6 +27,8 @@ const INDEX = `heatsink
 /healthz   200 while the process runs
 /readyz    200 when clients can be served, else 503; the reasons as JSON
 /hotkeys   the most read keys as JSON, ?top=N
+/bigkeys   keys with large values as JSON, ?top=N
+/slowlog   slow upstream commands as JSON, ?top=N
 `;
 
 /** Serves until `close`; rejects with the system's error when the address cannot be had. */
@@ -49,7 +52,13 @@ export async function startAdmin(
         return json(ready ? 200 : 503, { ready, reasons });
       }
       case '/hotkeys':
-        return showTop(source, url.searchParams.get('top'));
+        return showTop(url, async (top = source.info.top) =>
+          showHotKeys(await source.hotKeys(top), source.info),
+        );
+      case '/bigkeys':
+        return showTop(url, async (top) => showBigKeys(await source.bigKeys(top)));
+      case '/slowlog':
+        return showTop(url, async (top) => showSlowLog(await source.slowCommands(top)));
       default:
         return { status: 404, type: TEXT, body: `there is no ${url.pathname}\n\n${INDEX}` };
     }
@@ -96,16 +105,18 @@ function parseTarget(target: string): URL | null {
   return URL.parse(target.startsWith('/') ? `http://heatsink${target}` : target, 'http://heatsink');
 }
 
-async function showTop(source: AdminSource, asked: string | null): Promise<Answer> {
-  const top = asked === null ? source.info.top : Number(asked);
-  if (!Number.isInteger(top) || top < 1) {
+/** `show` gets the number that the target asks for, if it does. */
+async function showTop(url: URL, show: (top?: number) => Promise<object>): Promise<Answer> {
+  const asked = url.searchParams.get('top');
+  const top = asked === null ? undefined : Number(asked);
+  if (top !== undefined && (!Number.isInteger(top) || top < 1)) {
     return {
       status: 400,
       type: TEXT,
       body: `top is ${JSON.stringify(asked)}, but must be a whole number from 1 up\n`,
     };
   }
-  return json(200, showHotKeys(await source.hotKeys(top), source.info));
+  return json(200, await show(top));
 }
 
 function json(status: number, value: unknown): Answer {

@@ -1,5 +1,8 @@
 // What the admin server is told of the proxy when somebody asks.
 
+import type { BigKeyList } from '../proxy/seen/big-keys.ts';
+import type { SlowCommands } from '../proxy/seen/slow-log.ts';
+
 export interface Snapshot {
   /** Slots of counters.ts. */
   readonly counters: Float64Array;
@@ -40,6 +43,9 @@ export interface HotKey {
 export interface AdminSource {
   snapshot(): Snapshot | Promise<Snapshot>;
   hotKeys(top: number): HotKey[] | Promise<HotKey[]>;
+  /** As many as there are where no number is given. */
+  bigKeys(top?: number): BigKeyList | Promise<BigKeyList>;
+  slowCommands(top?: number): SlowCommands | Promise<SlowCommands>;
   readonly info: {
     readonly version: string;
     readonly thresholdPerSecond: number;

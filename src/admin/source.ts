@@ -4,6 +4,9 @@ import type { Tier } from '../cache/tier.ts';
 import { clock } from '../clock.ts';
 import { G } from '../counters.ts';
 import type { Detector } from '../hotkeys/detector.ts';
+import { mergeBigKeys } from '../proxy/seen/big-keys.ts';
+import type { Sizes } from '../proxy/seen/sizes.ts';
+import { mergeSlowCommands, type SlowLog } from '../proxy/seen/slow-log.ts';
 import type { UpstreamNode } from '../upstream/node.ts';
 import type { Topology } from '../upstream/topology.ts';
 import type { AdminSource, HotKey, Snapshot } from './snapshot.ts';
@@ -16,6 +19,8 @@ export interface Serving {
   readonly tier: Tier;
   readonly detector: Detector;
   readonly topology: Topology;
+  readonly sizes: Sizes;
+  readonly slowLog: SlowLog;
   readonly info: AdminSource['info'];
   /** Whether entries are to be tracked at all. */
   readonly tracks: boolean;
@@ -24,7 +29,7 @@ export interface Serving {
 }
 
 export function createSource(serving: Serving): AdminSource {
-  const { totals, tierLimit, tier, detector, topology, info } = serving;
+  const { totals, tierLimit, tier, detector, topology, sizes, slowLog, info } = serving;
   return {
     info,
     snapshot(): Snapshot {
@@ -58,6 +63,8 @@ export function createSource(serving: Serving): AdminSource {
         ...tier.usage(heat.keyHash),
       }));
     },
+    bigKeys: (top) => mergeBigKeys([sizes.list()], top),
+    slowCommands: (top) => mergeSlowCommands([slowLog.list()], top),
   };
 }
 

@@ -92,6 +92,8 @@ export interface Command {
   readonly route: Route;
   /** The strictest that a request of it may meet; whoever sends one is looked at unless it is `ALLOWED`. */
   readonly guard: Guard;
+  /** Whether the server calls it fast: it takes about the same time whatever it is given. */
+  readonly fast: boolean;
   /** Whether the server calls it administrative. */
   readonly flaggedAdmin: boolean;
   /** What it needs a connection of its own for, or null. */

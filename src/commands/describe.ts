@@ -93,6 +93,7 @@ export function toCommand(row: Row, guardOf: GuardOf): Command {
     responsePolicy: policies.response,
     route,
     guard,
+    fast: row.flags.includes('fast'),
     flaggedAdmin,
     state,
     refusal: isAnsweredLocally(name) || state !== null ? '' : refusal,

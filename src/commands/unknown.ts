@@ -24,6 +24,7 @@ export const UNKNOWN: Command = {
   responsePolicy: 'none',
   route: 'forward',
   guard: ALLOWED,
+  fast: false,
   flaggedAdmin: false,
   state: null,
   refusal: '',

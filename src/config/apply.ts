@@ -8,6 +8,8 @@ import type { ClientLimits } from '../proxy/clients/client-limits.ts';
 import type { Gate } from '../proxy/clients/gate.ts';
 import type { LagLimit } from '../proxy/loop-lag.ts';
 import type { FillLimits } from '../proxy/reads/fills.ts';
+import type { Sizes } from '../proxy/seen/sizes.ts';
+import type { SlowLog } from '../proxy/seen/slow-log.ts';
 import type { Quota } from '../quota.ts';
 import type { Appliers } from './live.ts';
 
@@ -30,6 +32,8 @@ export interface Tuned {
   readonly shed: LagLimit;
   readonly guessLimit: GuessLimit;
   readonly clientLimits: ClientLimits;
+  readonly sizes: Sizes;
+  readonly slowLog: SlowLog;
   readonly shutdown: { timeout: number };
 }
 
@@ -46,6 +50,8 @@ export function appliersFor(tuned: Tuned): Appliers {
     shed,
     guessLimit,
     clientLimits,
+    sizes,
+    slowLog,
     shutdown,
   } = tuned;
   return {
@@ -119,6 +125,11 @@ export function appliersFor(tuned: Tuned): Appliers {
     'tier.staleOnError'(value) {
       limits.staleOnError = value;
     },
+    'bigKeys.bytes': (bytes) => sizes.tune({ bytes }),
+    'bigKeys.elements': (elements) => sizes.tune({ elements }),
+    'bigKeys.top': (top) => sizes.tune({ top }),
+    'slowLog.slowerThan': (slowerThan) => slowLog.tune({ slowerThan }),
+    'slowLog.maxLen': (maxLen) => slowLog.tune({ maxLen }),
     'log.level'(value) {
       log.level = value;
     },

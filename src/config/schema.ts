@@ -6,6 +6,7 @@ import { policyMap, userList } from './access-types.ts';
 import { HOT_OPTIONS } from './hot-options.ts';
 import { LIMIT_OPTIONS } from './limit-options.ts';
 import type { Option } from './option.ts';
+import { SEEN_OPTIONS } from './seen-options.ts';
 import { TIER_OPTIONS } from './tier-options.ts';
 import {
   address,
@@ -290,6 +291,7 @@ export const OPTIONS = {
   },
   ...HOT_OPTIONS,
   ...TIER_OPTIONS,
+  ...SEEN_OPTIONS,
   'log.level': {
     group: 'Logging',
     flag: 'log-level',

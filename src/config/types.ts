@@ -12,7 +12,7 @@ const text = z.union([z.string(), z.number(), z.boolean()]).transform((raw) => S
 /** A whole number from `min` to `max`, both included. */
 export function integer(min: number, max: number) {
   return text
-    .pipe(z.string().regex(/^\d+$/))
+    .pipe(z.string().regex(min < 0 ? /^-?\d+$/ : /^\d+$/))
     .transform(Number)
     .pipe(z.number().min(min).max(max))
     .describe(`a whole number from ${min} to ${max}`);

@@ -19,6 +19,7 @@ import type { LastValues } from './reads/last-values.ts';
 import type { Negatives } from './reads/negatives.ts';
 import { type Redirects, UNSERVED } from './redirects.ts';
 import { NO_WRITE, type Request, recycle, share } from './request.ts';
+import type { Sizes } from './seen/sizes.ts';
 import type { Writes } from './writes.ts';
 
 export const SLOT_UNSERVED = errorReply(UNSERVED);
@@ -38,6 +39,7 @@ export interface AnswersOptions {
     take(request: Request, lane: Carrier, size: number): LargeReply | typeof LATER | null;
   };
   readonly lastValues: LastValues;
+  readonly sizes: Sizes;
   readonly counters: Counters;
 }
 
@@ -103,6 +105,9 @@ export class Answers implements CallOwner {
 
   /** Gives out the final reply. The request, and all that joined it, must not be used any more. */
   settle(request: Request, buf: Buffer, start: number, end: number): void {
+    const { sizes } = this.#on;
+    if (end - start > sizes.above || request.length > sizes.above)
+      sizes.look(request, request.space, buf, start, end);
     if (request.writes !== NO_WRITE) this.#on.writes.end(request);
     if (request.negative) this.#on.negatives.saw(request.keyHash, buf, start);
     if (request.fill !== null) this.#on.fills.publish(request, request.fill, buf, start, end);

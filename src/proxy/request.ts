@@ -3,7 +3,7 @@
 
 import { Flight } from '../cache/flights.ts';
 import { ASKS_OTHER, type Asks } from '../cache/witness.ts';
-import type { CallOwner, Carrier } from '../upstream/call.ts';
+import type { CallClient, CallOwner, Carrier } from '../upstream/call.ts';
 import type { UpstreamNode } from '../upstream/node.ts';
 import { releaseBytes } from '../upstream/outgoing.ts';
 import type { Proof } from '../upstream/tracking.ts';
@@ -28,7 +28,7 @@ export interface Fill {
 }
 
 /** The client that asks, as far as its requests need to know it; see session.ts. */
-export interface Asker {
+export interface Asker extends CallClient {
   readonly id: number;
   /** Its requests that travel apart from the others, and those that write. */
   shared: number;
@@ -94,7 +94,15 @@ export class Request extends Flight {
   override get mayRepeat(): boolean {
     return this.repeatable && (this.session === null || this.session.writing === 0);
   }
+
+  /** Any of those who share it. */
+  override get client(): CallClient {
+    return this.session ?? (this.joined as Request | null)?.session ?? GONE;
+  }
 }
+
+/** A client that has left since. */
+const GONE: CallClient = { address: '', name: '' };
 
 const pool: Request[] = [];
 const POOL_MAX = 65536;

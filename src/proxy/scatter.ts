@@ -6,12 +6,13 @@ import { mergeReplies } from '../commands/merge.ts';
 import type { Counters } from '../counters.ts';
 import { C } from '../counters.ts';
 import { TYPE } from '../resp3/reply-frame.ts';
-import { Call, type CallOwner } from '../upstream/call.ts';
+import { Call, type CallClient, type CallOwner } from '../upstream/call.ts';
 import type { UpstreamNode } from '../upstream/node.ts';
 import { releaseBytes } from '../upstream/outgoing.ts';
 import { type Answers, failure } from './answers.ts';
 import type { Redirects } from './redirects.ts';
 import type { Request } from './request.ts';
+import type { Sizes } from './seen/sizes.ts';
 
 export interface ScatteredPart {
   readonly node: UpstreamNode;
@@ -23,11 +24,13 @@ export interface ScatteredPart {
 export class Scatter {
   readonly #redirects: Redirects;
   readonly #answers: Answers;
+  readonly #sizes: Sizes;
   readonly #counters: Counters;
 
-  constructor(redirects: Redirects, answers: Answers, counters: Counters) {
+  constructor(redirects: Redirects, answers: Answers, sizes: Sizes, counters: Counters) {
     this.#redirects = redirects;
     this.#answers = answers;
+    this.#sizes = sizes;
     this.#counters = counters;
   }
 
@@ -64,6 +67,8 @@ export class Scatter {
         replied: (call, buf, start, end) => {
           const redirected = buf[start] === TYPE.error;
           if (redirected && this.#redirects.follow(call, buf, start, end, laneTo)) return;
+          if (Math.max(end - start, call.length) > this.#sizes.above)
+            this.#sizes.look(call, request.space, buf, start, end);
           arrived(call, index, Buffer.from(buf.subarray(start, end)));
         },
         failed: (call, reason, sent) => arrived(call, index, failure(reason, sent)),
@@ -87,6 +92,10 @@ class Part extends Call {
 
   override get mayRepeat(): boolean {
     return this.repeatable && (this.#whole.session === null || this.#whole.session.writing === 0);
+  }
+
+  override get client(): CallClient {
+    return this.#whole.client;
   }
 }
 

@@ -16,6 +16,8 @@ export class RequestTail {
   ended = false;
   /** Redis's words for what is wrong, without `-ERR `; empty while nothing is. */
   error = '';
+  /** Of the arguments that have come, or begun to come, all together. */
+  bytes = 0;
 
   /** Arguments still to come, -1 before their number is known; bytes of the present one and its line end. */
   #arguments = -1;
@@ -58,6 +60,7 @@ export class RequestTail {
     const header = cr + 2 - at;
     if (this.#size + header + length > REQUEST_MAX) return this.#invalid(TOO_BIG_REQUEST);
     this.#left = length + 2;
+    this.bytes += length;
     this.#size += header + this.#left;
     this.#arguments--;
     return cr + 2;

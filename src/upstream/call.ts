@@ -14,6 +14,14 @@ export interface Carrier {
   resend(call: Call): void;
 }
 
+/** Who asked, as far as others may be told of it. */
+export interface CallClient {
+  /** `host:port`. */
+  readonly address: string;
+  /** Empty when it gave none. */
+  readonly name: string;
+}
+
 /** Who gets the answer of a call. */
 export interface CallOwner {
   /** The reply is `buf[start, end)`, valid only during this call. */
@@ -77,6 +85,11 @@ export class Call {
   /** Whether it may be sent again now that its connection broke. */
   get mayRepeat(): boolean {
     return this.repeatable;
+  }
+
+  /** The client that asks; null when heatsink itself does. */
+  get client(): CallClient | null {
+    return null;
   }
 
   /** Whether its bytes have left for the socket. */

@@ -4,6 +4,18 @@ import type { Counters } from '../counters.ts';
 import type { ServerTls } from '../resp3/socket.ts';
 import type { Circuit } from './circuit.ts';
 import type { RetryBudget } from './retry-budget.ts';
+import type { SlowWatch } from './slow-watch.ts';
+
+/** Why a server that is alive refuses to begin with anybody. */
+const SERVER_STATE = /^(BUSY|LOADING|MASTERDOWN) /;
+/** Why it begins with somebody else, but not with this user. */
+const REFUSAL = /^(NOAUTH|WRONGPASS|NOPERM) /;
+
+/**
+ * How far a try to connect has come: not to the server, to its port, to an error reply by which it refuses this
+ * connection, or to the end of the time for it.
+ */
+export type Progress = 'none' | 'reached' | 'refused' | 'late';
 
 export interface LaneOptions {
   readonly host: string;
@@ -20,6 +32,7 @@ export interface LaneOptions {
   readonly handshake: readonly Buffer[];
   /** A request that follows it, whose reply does not matter: not every user may name a connection. */
   readonly introduction: Buffer | null;
+  readonly slow: SlowWatch;
   readonly counters: Counters;
   /** After all replies of one chunk were given out: time to write to clients. */
   readonly chunkDone: () => void;
@@ -37,4 +50,9 @@ export interface LaneOptions {
   readonly forClients?: boolean;
   /** Whether it lives for one connection only, whose state nothing may outlive: what it leaves behind fails. */
   readonly once?: boolean;
+}
+
+/** Whether the error by which a server refused a connection is for clients, as it is: in words that they know. */
+export function isForClients(reason: string, { forClients }: LaneOptions): boolean {
+  return SERVER_STATE.test(reason) || (forClients === true && REFUSAL.test(reason));
 }

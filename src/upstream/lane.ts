@@ -14,8 +14,9 @@ import { Backoff } from './backoff.ts';
 import { Call, type Carrier, LATER, type LargeReply } from './call.ts';
 import type { Chunk } from './chunk.ts';
 import type { Circuit } from './circuit.ts';
-import type { LaneOptions } from './lane-options.ts';
+import { isForClients, type LaneOptions, type Progress } from './lane-options.ts';
 import { holdBytes, Outgoing, releaseBytes } from './outgoing.ts';
+import type { SlowWatch } from './slow-watch.ts';
 import { type Flushable, flushAtTurnEnd } from './turn.ts';
 
 /** Unsent bytes past which a lane asks its clients to wait. */
@@ -24,21 +25,11 @@ const HIGH_WATER = 1024 * 1024;
 const STALLED = 100_000;
 /** Bytes from which on a reply is not held in one piece if its owner can take it in many. */
 const LARGE_REPLY = 1024 * 1024;
-/** Why a server that is alive refuses to begin with anybody. */
-const SERVER_STATE = /^(BUSY|LOADING|MASTERDOWN) /;
-/** Why it begins with somebody else, but not with this user. */
-const REFUSAL = /^(NOAUTH|WRONGPASS|NOPERM) /;
 const UNHEEDED = { replied: releaseBytes, failed: releaseBytes };
 /** How often a read is sent again after its connection broke. */
 const READ_REPEATS = 1;
 
 export type LaneState = 'idle' | 'connecting' | 'up' | 'closed';
-
-/**
- * How far a try to connect has come: not to the server, to its port, to an error reply by which it refuses this
- * connection, or to the end of the time for it.
- */
-type Progress = 'none' | 'reached' | 'refused' | 'late';
 
 export class Lane implements Carrier, Flushable {
   readonly options: LaneOptions;
@@ -51,6 +42,8 @@ export class Lane implements Carrier, Flushable {
   mixed = false;
   /** Whether one of its calls is a `stream`. */
   streaming = false;
+  /** See `Answering`. */
+  answeredAt = 0;
 
   #socket: Socket | null = null;
   #head: Call | null = null;
@@ -72,6 +65,7 @@ export class Lane implements Carrier, Flushable {
 
   // Options come in many shapes, and these are asked for with every reply.
   readonly #counters: Counters;
+  readonly #slow: SlowWatch;
   readonly #circuit: Circuit;
   readonly #once: boolean;
   readonly #unasked: LaneOptions['unasked'];
@@ -79,6 +73,7 @@ export class Lane implements Carrier, Flushable {
   constructor(options: LaneOptions) {
     this.options = options;
     this.#counters = options.counters;
+    this.#slow = options.slow;
     this.#circuit = options.circuit;
     this.#once = options.once === true;
     this.#unasked = options.unasked;
@@ -333,6 +328,7 @@ export class Lane implements Carrier, Flushable {
       if (reply === LATER) this.pause();
       else if (reply !== null) pos = this.#passOn(reply, buf, pos, end);
     }
+    if (pos !== input.pos) this.answeredAt = clock.us;
     // Always, and before the bytes move: clients have only noted so far where in them their replies are.
     this.options.chunkDone();
     if (this.#socket !== null && !this.#socket.destroyed) input.keep(pos, needed);
@@ -399,8 +395,10 @@ export class Lane implements Carrier, Flushable {
     if (this.#head === null) this.#tail = null;
     call.nextInLane = null;
     this.pending--;
+    const micros = microsSince(call.begunAt);
     // What waits on purpose says nothing of the server's speed.
-    if (!this.#once) countLatency(this.#counters, microsSince(call.begunAt));
+    if (!this.#once) countLatency(this.#counters, micros);
+    if (micros > this.#slow.above) this.#slow.saw(call, micros, this);
   }
 
   #broken(reason: string): void {
@@ -476,9 +474,7 @@ export class Lane implements Carrier, Flushable {
     const waiting = this.#waiting;
     this.#waiting = [];
     this.#waitingBytes = 0;
-    // A server that is up, but busy, says so to everybody in words that clients know.
-    const known = SERVER_STATE.test(reason) || (this.options.forClients === true && REFUSAL.test(reason));
-    const why = known ? `-${reason}` : `${this.#address} (${reason})`;
+    const why = isForClients(reason, this.options) ? `-${reason}` : `${this.#address} (${reason})`;
     for (const call of waiting) call.owner.failed(call, why, false);
     this.#drained();
     this.options.chunkDone();

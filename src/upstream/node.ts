@@ -10,6 +10,7 @@ import type { LaneOptions } from './lane-options.ts';
 import { PinPool } from './pin.ts';
 import type { PinBudget } from './pin-budget.ts';
 import { RetryBudget } from './retry-budget.ts';
+import type { SlowWatch } from './slow-watch.ts';
 import { databaseOf, type Identity, identityOf, isOwn, protocolOf, spaceOf } from './space.ts';
 import { Tracker, type TrackerOptions } from './tracking.ts';
 
@@ -32,6 +33,7 @@ export interface LinkOptions {
   /** Reads that may be sent again after their connection broke, per second and node. */
   readonly retryBudget: number;
   readonly pinned: PinBudget;
+  readonly slow: SlowWatch;
   readonly counters: Counters;
   readonly chunkDone: () => void;
   /** A connection to that node broke, or could not be made. */
@@ -220,7 +222,7 @@ export class UpstreamNode {
   }
 
   #laneOptions(space: number, more: readonly Buffer[] = []): LaneOptions {
-    const { tls, connectTimeout, counters, chunkDone } = this.#link;
+    const { tls, connectTimeout, slow, counters, chunkDone } = this.#link;
     const { host, port } = this;
     return {
       host,
@@ -229,6 +231,7 @@ export class UpstreamNode {
       connectTimeout,
       circuit: this.circuit,
       retries: this.retries,
+      slow,
       counters,
       chunkDone,
       introduction: NAME,

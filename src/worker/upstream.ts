@@ -13,6 +13,7 @@ import { discoverCluster, discoverStandalone } from '../upstream/discover.ts';
 import { discoverSentinel } from '../upstream/discover-sentinel.ts';
 import type { UpstreamNode } from '../upstream/node.ts';
 import { PinBudget } from '../upstream/pin-budget.ts';
+import type { SlowWatch } from '../upstream/slow-watch.ts';
 import { Topology } from '../upstream/topology.ts';
 import { watchNodes } from '../upstream/watch-nodes.ts';
 
@@ -23,6 +24,7 @@ export interface ReachOptions {
   readonly worker: number;
   readonly peers: Peers;
   readonly log: Logger;
+  readonly slow: SlowWatch;
   readonly counters: Counters;
   /** All replies of an upstream chunk were given out. */
   readonly chunkDone: () => void;
@@ -31,7 +33,7 @@ export interface ReachOptions {
 
 /** Connects to nothing yet: the first refresh of the discovery finds the nodes. */
 export function reachUpstream(options: ReachOptions) {
-  const { config, memory, worker, peers, log, counters, chunkDone, onClose } = options;
+  const { config, memory, worker, peers, log, slow, counters, chunkDone, onClose } = options;
   const { kind, nodes, master, db, username, password } = options.upstream;
   const { connectTimeout, topologyInterval } = config.nodes;
   const tls = upstreamTls(config);
@@ -43,7 +45,7 @@ export function reachUpstream(options: ReachOptions) {
   const pinQuota = new Quota(memory.pinned, worker, config.nodes.maxPinned);
   const pinned = new PinBudget(pinQuota, () => peers.tell('pins wanted', null));
   peers.on('pins wanted', () => void pinned.makeRoom());
-  const link = { ...identity, ...config.nodes, db, pinned, counters, chunkDone, lost };
+  const link = { ...identity, ...config.nodes, db, pinned, slow, counters, chunkDone, lost };
   const topology = new Topology(kind === 'cluster', link);
   onClose(() => topology.close());
   const failed = (error: Error) => log.warn({ reason: error.message }, 'the topology could not be read');

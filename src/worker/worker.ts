@@ -63,6 +63,7 @@ import { readFacts, readKeys } from '../upstream/describe.ts';
 import { watchHealth } from '../upstream/health.ts';
 import type { UpstreamNode } from '../upstream/node.ts';
 import { composeOwn } from './own-connections.ts';
+import { composeSeen } from './seen.ts';
 import { reachUpstream } from './upstream.ts';
 
 export interface WorkerOptions {
@@ -106,7 +107,9 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const totals = () => counterMemory.totals();
   const shutdown = { timeout: config.shutdownTimeout };
   const chunkDone = () => pipeline?.chunkDone();
-  const reached = reachUpstream({ ...options, counters, chunkDone });
+  let commands: () => CommandTable | null = () => null;
+  const { sizes, slowLog } = composeSeen({ ...options, counters, commands: () => commands() });
+  const reached = reachUpstream({ ...options, slow: slowLog, counters, chunkDone });
   const { tls, control, topology, discovery, pinned, pinQuota } = reached;
 
   const versions = new Versions(memory.workers, worker, memory.versions);
@@ -159,6 +162,8 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       tier,
       detector,
       topology,
+      sizes,
+      slowLog,
       info,
       tracks,
       notReady: () => notReady(),
@@ -167,6 +172,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   await untilAnswered(() => discovery.refresh(), log);
   const policy = new Policy(config.policy, kind === 'cluster');
   let table = await readTable(control, policy);
+  commands = () => table;
   for (const rule of policy.unknown(table))
     log.warn({ rule }, 'the policy names a command that the upstream does not have');
   const facts = await readFacts(control, kind === 'cluster');
@@ -204,6 +210,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     lastValues,
     writes,
     pinned,
+    sizes,
     counters,
   });
   const answers = new Answers({
@@ -218,6 +225,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     witness,
     downloads,
     lastValues,
+    sizes,
     counters,
   });
   const refreshes = new Refreshes({
@@ -231,7 +239,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     counters,
   });
   const tierOn = config.tier.enabled;
-  const scatter = new Scatter(redirects, answers, counters);
+  const scatter = new Scatter(redirects, answers, sizes, counters);
   const dispatch = new Dispatch(counters, scatter, writes);
   const sessions = new Map<number, Session>();
   const isUser = (name: string) =>
@@ -273,6 +281,8 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     shed,
     guessLimit,
     clientLimits,
+    sizes,
+    slowLog,
     detector,
     tier,
     tierLimit,
@@ -344,7 +354,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     topology,
     reads: new SharedReads({ flights, fills, versions, answers, counters, tierOn, negatives }),
     downloads,
-    uploads: new Uploads({ topology, answers, redirects, writes, pause, counters }),
+    uploads: new Uploads({ topology, answers, redirects, writes, pause, sizes, counters }),
     dispatch,
     manyKeys: new ManyKeys({ topology, detector, answers, dispatch }),
     answers,

@@ -17,6 +17,7 @@ import type { Topology } from '../../upstream/topology.ts';
 import type { Fills } from '../reads/fills.ts';
 import type { LastValues } from '../reads/last-values.ts';
 import { NO_WRITE, type Request, recycle } from '../request.ts';
+import type { Sizes } from '../seen/sizes.ts';
 import type { Session } from '../session.ts';
 import type { Writes } from '../writes.ts';
 
@@ -27,6 +28,8 @@ const MASK = PLACES - 1;
 const EXPECTED_FOR = 10_000;
 
 const NOTHING = Buffer.alloc(0);
+/** Enough of a reply for the line that says its length. */
+const FIRST_LINE = 32;
 
 export interface DownloadsOptions {
   readonly topology: Topology;
@@ -38,6 +41,7 @@ export interface DownloadsOptions {
   readonly lastValues: LastValues;
   readonly writes: Writes;
   readonly pinned: PinBudget;
+  readonly sizes: Sizes;
   readonly counters: Counters;
 }
 
@@ -138,7 +142,9 @@ export class Downloads {
 
   /** To the request's client, who has got all replies before; to nobody when it has gone. */
   #passing(request: Request): LargeReply {
-    const { writes, counters } = this.#on;
+    const { writes, sizes, counters } = this.#on;
+    let head = NOTHING;
+    let bytes = 0;
     return {
       begin: () => {
         counters[C.largeReads]++;
@@ -148,8 +154,13 @@ export class Downloads {
         request.writes = NO_WRITE;
         if (request.session !== null) request.session.writing--;
       },
-      part: (buf, start, end) => request.session?.part(buf, start, end),
+      part(buf, start, end) {
+        if (bytes === 0) head = Buffer.from(buf.subarray(start, Math.min(end, start + FIRST_LINE)));
+        bytes += end - start;
+        request.session?.part(buf, start, end);
+      },
       ended() {
+        sizes.streamed(request, request.space, head, bytes);
         if (request.session === null) recycle(request);
         else request.session.complete(request, NOTHING, 0, 0);
       },

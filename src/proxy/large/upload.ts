@@ -15,6 +15,7 @@ import type { ClientPause } from '../clients/client-pause.ts';
 import type { Pins } from '../pinned/pins.ts';
 import { ASKING, type Redirects } from '../redirects.ts';
 import { type Request, takeRequest, WRITES_KEY } from '../request.ts';
+import type { Sizes } from '../seen/sizes.ts';
 import type { Session } from '../session.ts';
 import type { Writes } from '../writes.ts';
 
@@ -27,6 +28,7 @@ export interface UploadParts {
   readonly redirects: Redirects;
   readonly writes: Writes;
   readonly pause: ClientPause;
+  readonly sizes: Sizes;
   readonly counters: Counters;
 }
 
@@ -90,12 +92,13 @@ export class Upload implements CallOwner {
   }
 
   replied(_: Call, buf: Buffer, start: number, end: number): void {
-    const { answers, redirects, counters } = this.#on;
+    const { answers, redirects, sizes, counters } = this.#on;
     const lane = this.#request.lane as Carrier;
     this.#abandon();
     const where = redirects.read(buf, start, end);
     if (buf[start] === TYPE.error) counters[C.failed]++;
     if (where === null) {
+      if (buf[start] !== TYPE.error) sizes.uploaded(this.#request, this.#request.space, this.#tail.bytes);
       answers.settle(this.#request, buf, start, end);
       return;
     }
