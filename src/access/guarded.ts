@@ -1,5 +1,7 @@
 // The commands that are not for everybody, in groups that a policy can name.
 
+import { TELLING } from '../commands/own-command.ts';
+
 export type Level = 'allow' | 'admin' | 'deny';
 
 export interface Group {
@@ -27,6 +29,7 @@ export const GROUPS: Readonly<Record<string, Group>> = {
       'script|kill script|debug function|kill pfdebug pfselftest',
       'client|kill client|pause client|unpause client|unblock',
       'replicaof slaveof sync psync replconf migrate restore-asking',
+      ...TELLING,
     ),
   },
   topology: {

@@ -21,9 +21,10 @@ export type ResponsePolicy =
 
 /**
  * Who answers. `local`: ask `answerLocally` first, its null means forward. `state`: it may need a connection of
- * its own. `wide`: it may need several nodes, or a reply that heatsink completes. `refuse`: nobody.
+ * its own. `wide`: it may need several nodes, or a reply that heatsink completes. `own`: it is HEATSINK.
+ * `refuse`: nobody.
  */
-export type Route = 'forward' | 'local' | 'state' | 'wide' | 'refuse';
+export type Route = 'forward' | 'local' | 'state' | 'wide' | 'own' | 'refuse';
 
 /**
  * One way to find some of a command's keys, as the server describes it: first where to begin, then which.

@@ -15,6 +15,7 @@ import { EXPIRY_FORMS } from './expiry.ts';
 import { INCREMENT_FORMS } from './increments.ts';
 import { isAnsweredLocally } from './local.ts';
 import { CORRECTED, CORRECTED_KEYS, OLD_KEYS, POLICIES, type Policies, rangeOfKeys } from './overlay.ts';
+import { isOwnCommand } from './own-command.ts';
 import { refusalOf } from './refused.ts';
 import { type State, stateOf } from './stateful.ts';
 import { isWide } from './wide.ts';
@@ -103,6 +104,7 @@ export function toCommand(row: Row, guardOf: GuardOf): Command {
 function routeOf(name: string, state: State | null, refusal: string): Route {
   if (isAnsweredLocally(name)) return 'local';
   if (isWide(name)) return 'wide';
+  if (isOwnCommand(name)) return 'own';
   if (state !== null) return 'state';
   return refusal === '' ? 'forward' : 'refuse';
 }

@@ -6,6 +6,7 @@ import { CommandNames } from './command-names.ts';
 import { type Row, readRow, toCommand } from './describe.ts';
 import { LOCAL_ARITY } from './local.ts';
 import { OLD_SUBCOMMANDS } from './overlay.ts';
+import { ownCommandRow } from './own-command.ts';
 import { STATEFUL_SUBCOMMANDS } from './stateful.ts';
 import { WIDE_ARITY } from './wide.ts';
 
@@ -31,7 +32,7 @@ export class CommandTable {
     if (!Array.isArray(reply) || reply.length === 0) throw new TypeError('the COMMAND reply is not a list');
     const table = new CommandTable(guardOf);
     const rows = reply.map(readRow);
-    for (const row of rows) table.#add(row);
+    for (const row of [...rows, readRow(ownCommandRow())]) table.#add(row);
     for (const name of LOCAL) {
       if (!name.includes('|') && !table.#byName.has(name)) table.#add(ownRow(name));
     }

@@ -6,6 +6,7 @@
 //              admission.ts          may this client send it?                       -> refusal
 //              clients/client-pause  does a CLIENT PAUSE hold it?                   -> waits
 //              pinned/own-connection does it need a connection of its own upstream? -> pinned
+//              seen/own-command      is it HEATSINK?                                  -> reply
 //              wide/wide             does it need several nodes, or a reply that is completed? -> scattered
 //   shed       loop-lag.ts           is this thread too late already?                -> refusal
 //   keys       commands/keys         which keys
@@ -55,6 +56,7 @@ import type { OwnConnection } from './pinned/own-connection.ts';
 import type { SharedReads } from './reads/shared-reads.ts';
 import type { Verifier } from './reads/verify.ts';
 import { NO_WRITE, type Request, takeRequest, WRITES_KEY } from './request.ts';
+import type { OwnCommand } from './seen/own-command.ts';
 import type { Servant, Session } from './session.ts';
 import type { Wide } from './wide/wide.ts';
 
@@ -77,6 +79,7 @@ export interface PipelineParts {
   readonly manyKeys: ManyKeys;
   readonly own: OwnConnection;
   readonly wide: Wide;
+  readonly ownCommand: OwnCommand;
   readonly admission: Admission;
   readonly login: Login;
   readonly pause: ClientPause;
@@ -298,6 +301,8 @@ export class Pipeline implements Servant {
         return this.#on.own.serve(session, frame, command);
       case 'wide':
         return this.#on.wide.serve(session, frame, command);
+      case 'own':
+        return this.#on.ownCommand.serve(session, frame, command);
       case 'refuse':
         return this.#refuse(session, command);
       default:

@@ -51,6 +51,8 @@ import { track } from '../proxy/reads/track.ts';
 import { Verifier } from '../proxy/reads/verify.ts';
 import { Redirects } from '../proxy/redirects.ts';
 import { Scatter } from '../proxy/scatter.ts';
+import { OwnCommand } from '../proxy/seen/own-command.ts';
+import { createSubcommands } from '../proxy/seen/subcommands.ts';
 import type { Session } from '../proxy/session.ts';
 import { Facade } from '../proxy/wide/facade.ts';
 import { Scripts } from '../proxy/wide/scripts.ts';
@@ -108,7 +110,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const shutdown = { timeout: config.shutdownTimeout };
   const chunkDone = () => pipeline?.chunkDone();
   let commands: () => CommandTable | null = () => null;
-  const { sizes, slowLog } = composeSeen({ ...options, counters, commands: () => commands() });
+  const { sizes, slowLog, seen } = composeSeen({ ...options, counters, commands: () => commands() });
   const reached = reachUpstream({ ...options, slow: slowLog, counters, chunkDone });
   const { tls, control, topology, discovery, pinned, pinQuota } = reached;
 
@@ -360,6 +362,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     answers,
     own,
     wide,
+    ownCommand: new OwnCommand({ subcommands: createSubcommands(seen), answers, counters }),
     admission: new Admission(login, new Permit(policy), counters),
     login,
     pause,
