@@ -4,7 +4,12 @@ import type { Chunk } from './chunk.ts';
 
 /** The lane that carries a call, as far as a call and its owner need to know it. */
 export interface Carrier {
-  readonly options: { readonly host: string; readonly port: number; readonly once?: boolean };
+  readonly options: {
+    readonly host: string;
+    readonly port: number;
+    readonly once?: boolean;
+    readonly replica?: boolean;
+  };
   /** How often bytes were handed to the socket. */
   readonly writes: number;
   /** Copies bytes that are only noted. */

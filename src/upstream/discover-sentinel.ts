@@ -40,7 +40,12 @@ export function discoverSentinel(options: SentinelDiscoveryOptions): Discovery {
     const addresses = new Map([...options.sentinels, ...named].map((address) => [nameOf(address), address]));
     for (const [name, address] of addresses) {
       if (!sentinels.has(name))
-        sentinels.set(name, new Sentinel(address, master, sentinelLink, () => discovery.refreshSoon()));
+        sentinels.set(
+          name,
+          new Sentinel(address, master, sentinelLink, topology.replicas !== null, () =>
+            discovery.refreshSoon(),
+          ),
+        );
     }
     for (const [name, sentinel] of sentinels) {
       if (addresses.has(name)) continue;
@@ -86,10 +91,15 @@ export function discoverSentinel(options: SentinelDiscoveryOptions): Discovery {
     }
     if (closed) return;
     current = best;
-    if (!isNew) return;
-    topology.setOnly(best.host, best.port);
-    control.know([best]);
-    if (before !== null) options.switched(best);
+    if (isNew) {
+      topology.setOnly(best.host, best.port);
+      control.know([best]);
+      if (before !== null) options.switched(best);
+    }
+    if (topology.replicas === null) return;
+    // One that was started a moment ago does not know all of them yet.
+    const named = answers.filter((answer) => same(answer, best)).flatMap(({ replicas }) => replicas);
+    topology.replicas.set(new Map([[topology.nodes[0], named]]));
   }
 
   /** Asks a node that may not be the one that the control plane talks to. */

@@ -1,7 +1,8 @@
 // Reads the upstream's topology: once at the start, on a timer, and whenever a node said MOVED.
 
 import { C, type Counters } from '../counters.ts';
-import type { Control } from './control.ts';
+import type { Address, Control } from './control.ts';
+import { parseReplication } from './replication.ts';
 import type { SlotRange, Topology } from './topology.ts';
 
 /** Between two refreshes that MOVED asks for, in milliseconds: a resharding says MOVED many times. */
@@ -81,25 +82,34 @@ export function discoverCluster(options: DiscoveryOptions): Discovery {
   }, options);
 }
 
-/** A standalone server never moves. */
-export function discoverStandalone({ control, topology }: DiscoveryOptions): Discovery {
+/** A standalone server never moves. Those that follow it come and go: it knows who does now, where a rule asks. */
+export function discoverStandalone(options: DiscoveryOptions): Discovery {
+  const { control, topology } = options;
+  if (topology.replicas !== null) return scheduled(readStandalone, options);
   return {
-    async refresh() {
-      await control.call('PING');
-      if (topology.nodes.length === 0) topology.setOnly(control.address.host, control.address.port);
-    },
+    refresh: readStandalone,
     refreshSoon() {},
     close() {},
   };
+
+  async function readStandalone(): Promise<void> {
+    await control.call('PING');
+    if (topology.nodes.length === 0) topology.setOnly(control.address.host, control.address.port);
+    if (topology.replicas === null) return;
+    const { replicas } = parseReplication(String(await control.call('INFO', 'replication')));
+    topology.replicas.set(new Map([[topology.nodes[0], replicas]]));
+  }
 }
 
 /** Rows of [first, last, [host, port, id, ...] of the primary, replicas ...]; an empty host means the asked one. */
 function parseSlots(reply: unknown, askedHost: string): SlotRange[] {
   if (!Array.isArray(reply)) throw new Error(`CLUSTER SLOTS answered ${JSON.stringify(reply)}`);
-  return reply.map((row: [number, number, [string | null, number]]) => ({
-    first: row[0],
-    last: row[1],
-    host: row[2][0] || askedHost,
-    port: row[2][1],
+  const address = ([host, port]: [string | null, number]): Address => ({ host: host || askedHost, port });
+  return reply.map(([first, last, primary, ...replicas]: [number, number, ...[string | null, number][]]) => ({
+    first,
+    last,
+    ...address(primary),
+    // Without a name that anybody told it, a node calls itself `?`.
+    replicas: replicas.map(address).filter(({ host }) => host !== '?'),
   }));
 }

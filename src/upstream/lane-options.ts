@@ -50,6 +50,8 @@ export interface LaneOptions {
   readonly forClients?: boolean;
   /** Whether it lives for one connection only, whose state nothing may outlive: what it leaves behind fails. */
   readonly once?: boolean;
+  /** Whether it leads to a server as a replica. */
+  readonly replica?: boolean;
 }
 
 /** Whether the error by which a server refused a connection is for clients, as it is: in words that they know. */

@@ -9,6 +9,7 @@ import { Lane } from './lane.ts';
 import type { LaneOptions } from './lane-options.ts';
 import { PinPool } from './pin.ts';
 import type { PinBudget } from './pin-budget.ts';
+import type { ReplicaGroup } from './replica.ts';
 import { RetryBudget } from './retry-budget.ts';
 import type { SlowWatch } from './slow-watch.ts';
 import { databaseOf, type Identity, identityOf, isOwn, protocolOf, spaceOf } from './space.ts';
@@ -38,6 +39,13 @@ export interface LinkOptions {
   readonly chunkDone: () => void;
   /** A connection to that node broke, or could not be made. */
   readonly lost: (node: UpstreamNode) => void;
+  /** Of a server that is asked as a replica: for reads alone, which nobody sends there again. */
+  readonly replica?: {
+    /** What a connection says first. */
+    readonly handshake: readonly Buffer[];
+    /** A connection was made. */
+    readonly opened: (node: UpstreamNode) => void;
+  };
 }
 
 export class UpstreamNode {
@@ -45,6 +53,8 @@ export class UpstreamNode {
   readonly port: number;
   readonly address: string;
   tracker: Tracker | null = null;
+  /** Where reads of its keys may go instead; null when no rule asks for that. */
+  replicas: ReplicaGroup | null = null;
   readonly circuit: Circuit;
   readonly retries: RetryBudget;
   /** Connections that belong to one client for a while. */
@@ -214,6 +224,7 @@ export class UpstreamNode {
     }
     if (isOwn(space)) this.#lanes[space] = lanes;
     else this.#others.set(space, lanes);
+    if (this.#link.replica !== undefined) return lanes;
     // The first detour is opened ahead: a server that runs a long script lets nobody new into a database.
     const spare = new Lane(options);
     spare.connect();
@@ -222,7 +233,7 @@ export class UpstreamNode {
   }
 
   #laneOptions(space: number, more: readonly Buffer[] = []): LaneOptions {
-    const { tls, connectTimeout, slow, counters, chunkDone } = this.#link;
+    const { tls, connectTimeout, slow, counters, chunkDone, replica } = this.#link;
     const { host, port } = this;
     return {
       host,
@@ -235,10 +246,11 @@ export class UpstreamNode {
       counters,
       chunkDone,
       introduction: NAME,
-      handshake: [...opening(space, this.#link), ...more],
-      repeatReads: true,
+      handshake: [...opening(space, this.#link), ...(replica?.handshake ?? []), ...more],
+      repeatReads: replica === undefined,
       forClients: !isOwn(space),
       lost: () => this.#lost(),
+      ...(replica && { replica: true, opened: () => replica.opened(this) }),
     };
   }
 }

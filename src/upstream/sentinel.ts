@@ -12,6 +12,8 @@ export interface SentinelAnswer extends Address {
   readonly epoch: number;
   /** All that watch the master, itself included. */
   readonly sentinels: readonly Address[];
+  /** Those of the master that it can reach; none unless they are asked for. */
+  readonly replicas: readonly Address[];
 }
 
 /** Between two tries to listen to a sentinel, in milliseconds. */
@@ -22,12 +24,20 @@ export class Sentinel {
   readonly address: Address;
   readonly #master: string;
   readonly #link: ControlLink;
+  readonly #wantsReplicas: boolean;
   readonly #listening: Redis;
   #asking: Redis | null = null;
 
   /** `switched` is called when this sentinel may know of another master. */
-  constructor(address: Address, master: string, link: ControlLink, switched: () => void) {
+  constructor(
+    address: Address,
+    master: string,
+    link: ControlLink,
+    wantsReplicas: boolean,
+    switched: () => void,
+  ) {
     this.address = address;
+    this.#wantsReplicas = wantsReplicas;
     this.#master = master;
     this.#link = link;
     this.#listening = connectControl(address, link, {
@@ -54,16 +64,19 @@ export class Sentinel {
     redis.on('error', note);
     try {
       // In this order: the address is at least as new as the epoch.
-      const [about, [host, port], others] = (await Promise.all([
+      const [about, [host, port], others, replicas] = (await Promise.all([
         redis.call('SENTINEL', 'MASTER', this.#master),
         redis.call('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', this.#master),
         redis.call('SENTINEL', 'SENTINELS', this.#master),
-      ])) as [Fields, [string, string], Fields[]];
+        // Who may not ask does without them.
+        this.#wantsReplicas ? redis.call('SENTINEL', 'REPLICAS', this.#master).catch(() => []) : [],
+      ])) as [Fields, [string, string], Fields[], Fields[]];
       return {
         host,
         port: Number(port),
         epoch: Number(field(about, 'config-epoch')),
         sentinels: [this.address, ...others.map(addressOf)],
+        replicas: replicas.filter(isReachable).map(addressOf),
       };
     } catch (error) {
       const { host, port } = this.address;
@@ -92,6 +105,13 @@ export class Sentinel {
 
 /** Names and values in turn. */
 type Fields = readonly string[];
+
+/** https://redis.io/docs/latest/operate/oss_and_stack/management/sentinel/ */
+function isReachable(replica: Fields): boolean {
+  const flags = field(replica, 'flags').split(',');
+  if (flags.some((flag) => flag.endsWith('_down') || flag === 'disconnected')) return false;
+  return !replica.includes('replica-announced') || field(replica, 'replica-announced') === '1';
+}
 
 function addressOf(sentinel: Fields): Address {
   return { host: field(sentinel, 'ip'), port: Number(field(sentinel, 'port')) };

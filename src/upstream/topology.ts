@@ -1,6 +1,8 @@
 // Which node owns a key. A standalone server is a topology of one node; a cluster maps 16,384 slots to nodes.
 
+import type { Address } from './control.ts';
 import { type LinkOptions, UpstreamNode } from './node.ts';
+import type { Replicas } from './replicas.ts';
 import { SLOTS, slotOf } from './slot.ts';
 import { forgetSpaces, type Identity } from './space.ts';
 
@@ -8,16 +10,19 @@ const NOBODY = 0xffff;
 /** Why the calls fail that another node took over from theirs: unsent ones, and reads, may go there instead. */
 export const REPLACED = 'another node is the master now';
 
-/** Consecutive slots `[first, last]` and the `host:port` of the primary that owns them. */
+/** Consecutive slots `[first, last]`, the `host:port` of the primary that owns them, and its replicas. */
 export interface SlotRange {
   readonly first: number;
   readonly last: number;
   readonly host: string;
   readonly port: number;
+  readonly replicas?: readonly Address[];
 }
 
 export class Topology {
   readonly cluster: boolean;
+  /** Of those nodes; null when no rule asks for them. */
+  replicas: Replicas | null = null;
   /** Primaries that own slots, or the one server. */
   nodes: UpstreamNode[] = [];
   /** Goes up with every change of an owner: what was decided under an older one may be wrong. */
@@ -91,6 +96,9 @@ export class Topology {
     }
     const old = this.#owners;
     this.#change(owners, (slot) => old[slot] !== owners[slot]);
+    if (this.replicas === null) return;
+    const known = ranges.map(({ host, port, replicas = [] }) => [this.at(host, port), replicas] as const);
+    this.replicas.set(new Map(known));
   }
 
   /** A node said MOVED. */
@@ -104,10 +112,14 @@ export class Topology {
 
   /** Closes what was opened for a user that nobody is any more. */
   forget(identity: Identity): void {
-    for (const space of forgetSpaces(identity)) for (const node of this.#met) node.forget(space);
+    for (const space of forgetSpaces(identity)) {
+      for (const node of this.#met) node.forget(space);
+      this.replicas?.forget(space);
+    }
   }
 
   close(): void {
+    this.replicas?.close();
     for (const node of this.#met) node.close();
   }
 
@@ -116,6 +128,7 @@ export class Topology {
     let changed = false;
     for (let slot = 0; slot < SLOTS && !changed; slot++) changed = moved(slot);
     if (!changed) return;
+    if (this.replicas !== null) this.#restReplicas(owners, moved);
     this.#owners = owners;
     this.generation++;
     const owning = new Set(owners);
@@ -124,6 +137,15 @@ export class Topology {
     for (const node of this.nodes) if (!before.includes(node)) this.onNode(node);
     if (!first) this.onMoved(moved);
     for (const node of before) if (!this.nodes.includes(node)) this.#dismiss(node);
+  }
+
+  /** Replicas hear late of slots that move: until then they miss keys that are there. */
+  #restReplicas(owners: Uint16Array<ArrayBuffer>, moved: (slot: number) => boolean): void {
+    for (let slot = 0; slot < SLOTS; slot++) {
+      if (!moved(slot)) continue;
+      this.#met[this.#owners[slot]]?.replicas?.rest();
+      this.#met[owners[slot]]?.replicas?.rest();
+    }
   }
 
   /** A primary that owns nothing any more vouches for nothing; and if it is gone, its calls must not wait for it. */
