@@ -13,6 +13,7 @@ const invalidations = 'Invalidations of the local tier by what caused them';
 const upstream = 'Requests sent to upstream nodes by purpose';
 const verified =
   'Hits that were compared with the server, by what came of it; a mismatch is a broken promise';
+const fallbacks = 'Reads of keys with reads: replicas that the primary was asked for all the same, by why';
 const rejections = 'Client connections refused when they came, by the reason';
 const overruns = 'Client connections closed for passing a limit, by which';
 const redirects = 'Redirections followed on behalf of clients';
@@ -34,6 +35,7 @@ export const COUNTERS = {
   shed: row('requests', requests, { outcome: 'shed' }),
   failed: row('requests', requests, { outcome: 'error' }),
   sentRead: row('upstream_requests', upstream, { purpose: 'read' }),
+  sentReplica: row('upstream_requests', upstream, { purpose: 'replica_read' }),
   sentWrite: row('upstream_requests', upstream, { purpose: 'write' }),
   sentFill: row('upstream_requests', upstream, { purpose: 'fill' }),
   sentVerify: row('upstream_requests', upstream, { purpose: 'verify' }),
@@ -67,6 +69,9 @@ export const COUNTERS = {
   jittered: row('jittered_ttls', 'Times to live that were moved by the jitter of a rule'),
   combined: row('combined_increments', 'Increments that went upstream together with others'),
   combinedSent: row('combined_increment_requests', 'Requests that carried several increments upstream'),
+  replicaUnfit: row('replica_fallbacks', fallbacks, { reason: 'none_fit' }),
+  replicaRefused: row('replica_fallbacks', fallbacks, { reason: 'refused' }),
+  replicaBroken: row('replica_fallbacks', fallbacks, { reason: 'connection_broken' }),
   circuitOpened: row('upstream_circuit_opened', 'Times a node was found out of reach'),
   failedFast: row('upstream_fast_failures', 'Requests failed at once because their node is out of reach'),
   topologyRefreshes: row('topology_refreshes', 'Times the upstream topology was read'),

@@ -64,6 +64,7 @@ beforeAll(async () => {
     tier: { bytes: 10, entries: 2, maxBytes: 1000 },
     hotKeys: 2,
     candidates: 3,
+    replicas: [],
     nodes: [
       {
         address: '127.0.0.1:7000',

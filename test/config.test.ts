@@ -74,6 +74,7 @@ describe('precedence', () => {
         sentinelUsername: null,
         sentinelPassword: null,
       },
+      reads: { maxLag: 10_000 },
       tls: { cert: null, key: null, ca: null, clientAuth: 'yes', listen: null },
       cluster: { facade: 'auto', announce: null },
       hot: { threshold: 500, window: 1000, steps: 10, cool: 0.5, candidates: 4096, top: 100 },
@@ -320,12 +321,14 @@ describe('messages', () => {
       '  - { consistency: off }',
       '  - { match: b, consistency: off, ttl: 5 }',
       '  - all',
+      '  - { match: c, reads: secondary }',
     ];
     expect(problems({ yaml: yaml.join('\n') })).toEqual([
       'h.yaml:2:30: "strict" is not accepted for rules[0].consistency; accepted: off, coalesce, tracked or ttl',
       'h.yaml:3:5: nothing is not accepted for rules[1].match; accepted: a glob pattern for keys',
       'h.yaml:4:5: rules[2] has no key "ttl"',
       `h.yaml:5:5: "all" is not accepted for rules[3]; accepted: a mapping with match and one or more of ${settings}`,
+      'h.yaml:6:24: "secondary" is not accepted for rules[4].reads; accepted: primary or replicas',
     ]);
     expect(problems({ yaml: 'rules: off' })[0]).toContain(
       'h.yaml:1:8: "off" is not accepted; accepted: a list',

@@ -2,7 +2,7 @@
 
 import { type BigKeyList, mergeBigKeys } from '../proxy/seen/big-keys.ts';
 import { mergeSlowCommands, type SlowCommands } from '../proxy/seen/slow-log.ts';
-import type { AdminSource, HotKey, NodeState, Snapshot } from './snapshot.ts';
+import type { AdminSource, HotKey, NodeState, ReplicaState, Snapshot } from './snapshot.ts';
 
 /** The workers of one process. */
 export interface Workers {
@@ -33,6 +33,7 @@ export function mergeWorkers(workers: Workers): AdminSource {
         ...first,
         counters,
         nodes: mergeNodes(all),
+        replicas: mergeReplicas(all),
         // The others serve all clients that come while one is missing.
         ready: all.some(({ ready }) => ready),
         reasons: [...new Set([...all.flatMap(({ reasons }) => reasons), ...absent])],
@@ -56,6 +57,7 @@ const NOTHING: Omit<Snapshot, 'counters'> = {
   hotKeys: 0,
   candidates: 0,
   nodes: [],
+  replicas: [],
   ready: false,
   reasons: [],
 };
@@ -71,12 +73,28 @@ function mergeNodes(all: readonly Snapshot[]): NodeState[] {
     circuitOpen: states.some(({ circuitOpen }) => circuitOpen),
     pending: states.reduce((sum, { pending }) => sum + pending, 0),
     tracking: WORST_FIRST.find((word) => states.some(({ tracking }) => tracking === word)) ?? 'off',
-    proofAgeMs: states.reduce<number | null>(
-      (oldest, { proofAgeMs }) =>
-        oldest === null || proofAgeMs === null ? null : Math.max(oldest, proofAgeMs),
-      0,
-    ),
+    proofAgeMs: oldest(states.map(({ proofAgeMs }) => proofAgeMs)),
   }));
+}
+
+/** A worker that has no clients knows nothing of replicas: the others do. */
+function mergeReplicas(all: readonly Snapshot[]): ReplicaState[] {
+  const byAddress = Map.groupBy(
+    all.flatMap(({ replicas }) => replicas),
+    ({ address }) => address,
+  );
+  return Array.from(byAddress.values(), (states) => ({
+    ...states[0],
+    connected: states.some(({ connected }) => connected),
+    fit: states.some(({ fit }) => fit),
+    pending: states.reduce((sum, { pending }) => sum + pending, 0),
+    lagMs: oldest(states.filter(({ fit }) => fit).map(({ lagMs }) => lagMs)),
+  }));
+}
+
+/** The longest of times; null when one of them is not known. */
+function oldest(ages: readonly (number | null)[]): number | null {
+  return ages.reduce((most, age) => (most === null || age === null ? null : Math.max(most, age)), 0);
 }
 
 /** Reads are those of all workers already; what is kept of the key is kept by each. */

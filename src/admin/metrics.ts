@@ -3,7 +3,7 @@
 
 import { collectDefaultMetrics, type Metric, Registry } from 'prom-client';
 import { COUNTERS, G, LATENCY_BOUNDS, LATENCY_SLOTS } from '../counters.ts';
-import type { AdminSource, NodeState, Snapshot } from './snapshot.ts';
+import type { AdminSource, NodeState, ReplicaState, Snapshot } from './snapshot.ts';
 
 type Labels = Readonly<Record<string, string>>;
 
@@ -87,6 +87,15 @@ export const METRICS: readonly MetricRow[] = [
     'Age of the last proof that no invalidation of the node was missed; +Inf before the first',
     ({ proofAgeMs }) => (proofAgeMs === null ? Number.POSITIVE_INFINITY : proofAgeMs / 1000),
   ),
+  perReplica('replica_fit', '1 when the replica is read from where a rule says reads: replicas', ({ fit }) =>
+    Number(fit),
+  ),
+  perReplica('replica_pending_requests', 'Reads without a reply from the replica', ({ pending }) => pending),
+  perReplica(
+    'replica_lag_seconds',
+    'Time by which the replica may be behind its primary at the most; +Inf when nothing is proven',
+    ({ lagMs }) => (lagMs === null ? Number.POSITIVE_INFINITY : lagMs / 1000),
+  ),
   {
     name: 'heatsink_build_info',
     help: 'Always 1; the version is in the label',
@@ -145,6 +154,15 @@ function perNode(name: string, help: string, value: (node: NodeState) => number)
   const samples = ({ nodes }: Snapshot) =>
     nodes.map((node) => ({ value: value(node), labels: { node: node.address } }));
   return { name: `heatsink_${name}`, help, type: 'gauge', labels: ['node'], samples };
+}
+
+function perReplica(name: string, help: string, value: (replica: ReplicaState) => number): MetricRow {
+  const samples = ({ replicas }: Snapshot) =>
+    replicas.map((replica) => ({
+      value: value(replica),
+      labels: { node: replica.address, primary: replica.primary },
+    }));
+  return { name: `heatsink_${name}`, help, type: 'gauge', labels: ['node', 'primary'], samples };
 }
 
 function latencySamples(counters: Float64Array): Sample[] {

@@ -11,6 +11,8 @@ export interface Snapshot {
   readonly hotKeys: number;
   readonly candidates: number;
   readonly nodes: readonly NodeState[];
+  /** Those that reads go to where a rule says so; none without such a rule. */
+  readonly replicas: readonly ReplicaState[];
   readonly ready: boolean;
   readonly reasons: readonly string[];
 }
@@ -25,6 +27,18 @@ export interface NodeState {
   readonly tracking: 'on' | 'connecting' | 'refused' | 'off';
   /** Milliseconds since the last proof that no invalidation was missed; null before the first. */
   readonly proofAgeMs: number | null;
+}
+
+export interface ReplicaState {
+  readonly address: string;
+  /** Address of its primary. */
+  readonly primary: string;
+  readonly connected: boolean;
+  /** Whether reads go there now: it is up, and proven to be late by no more than `reads.maxLag`. */
+  readonly fit: boolean;
+  readonly pending: number;
+  /** Milliseconds by which it may be behind its primary at the most; null when nothing is proven. */
+  readonly lagMs: number | null;
 }
 
 export interface HotKey {

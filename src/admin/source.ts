@@ -8,6 +8,7 @@ import { mergeBigKeys } from '../proxy/seen/big-keys.ts';
 import type { Sizes } from '../proxy/seen/sizes.ts';
 import { mergeSlowCommands, type SlowLog } from '../proxy/seen/slow-log.ts';
 import type { UpstreamNode } from '../upstream/node.ts';
+import type { Replica } from '../upstream/replica.ts';
 import type { Topology } from '../upstream/topology.ts';
 import type { AdminSource, HotKey, Snapshot } from './snapshot.ts';
 
@@ -44,6 +45,7 @@ export function createSource(serving: Serving): AdminSource {
         hotKeys: detector.hotKeys,
         candidates: detector.candidates,
         nodes,
+        replicas: (topology.replicas?.all ?? []).map(describeReplica),
         ready: reasons.length === 0,
         reasons: [
           ...reasons,
@@ -78,5 +80,16 @@ function describe(node: UpstreamNode, tracks: boolean): Snapshot['nodes'][number
     pending: node.pending,
     tracking,
     proofAgeMs: tracker?.proofAge ?? null,
+  };
+}
+
+function describeReplica({ node, group, provenAt, fit }: Replica): Snapshot['replicas'][number] {
+  return {
+    address: node.address,
+    primary: group.primary.address,
+    connected: node.connected,
+    fit: fit && node.connected,
+    pending: node.pending,
+    lagMs: Number.isFinite(provenAt) ? clock.ms - provenAt : null,
   };
 }

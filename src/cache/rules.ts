@@ -4,6 +4,9 @@
 /** off: untouched. coalesce: shared reads only. tracked: kept while the server vouches. ttl: kept for a time. */
 export type Consistency = 'off' | 'coalesce' | 'tracked' | 'ttl';
 
+/** Who answers reads: the node that owns the key, or one of its replicas, which may be late. */
+export type Readers = 'primary' | 'replicas';
+
 /** What there is to say of a key; config/rule-types.ts has what each means and may be. */
 export interface KeySettings {
   readonly consistency: Consistency;
@@ -15,6 +18,7 @@ export interface KeySettings {
   readonly refreshAhead: boolean;
   /** Whether that a key is missing is kept, though it is not hot. */
   readonly negative: boolean;
+  readonly reads: Readers;
 }
 
 export interface Rule extends Partial<KeySettings> {

@@ -35,6 +35,7 @@ export interface Tuned {
   readonly sizes: Sizes;
   readonly slowLog: SlowLog;
   readonly shutdown: { timeout: number };
+  readonly lagLimit: { maxLag: number };
 }
 
 export function appliersFor(tuned: Tuned): Appliers {
@@ -53,6 +54,7 @@ export function appliersFor(tuned: Tuned): Appliers {
     sizes,
     slowLog,
     shutdown,
+    lagLimit,
   } = tuned;
   return {
     shutdownTimeout(value) {
@@ -88,6 +90,9 @@ export function appliersFor(tuned: Tuned): Appliers {
     },
     'nodes.maxPinned'(value) {
       pinQuota.most = value;
+    },
+    'reads.maxLag'(value) {
+      lagLimit.maxLag = value;
     },
     'hot.threshold'(value) {
       detector.tune({ threshold: value });

@@ -119,6 +119,33 @@ other commands never overtake its increments, but for reads of a counter that le
 of different keys that come in one turn may reach the server in another order. Transactions and scripts count by
 themselves. Keyspace events and MONITOR show what the server gets.
 
+### Reads from replicas
+
+With \`reads: replicas\` in a rule, reads of one of its keys (any command that only reads and names one key, TTL and
+SCARD as well as GET) go to the replicas of the node that owns the key: of two at random to the one that owes fewer
+answers. The primary is asked only where no replica is fit, and whenever one answers with an error or breaks off.
+
+- Such a read may be as old as the replica is late. It may miss what its own client wrote and was told of before, and
+  the next one may go to another replica and show an older value again. \`WAIT N MS\` behind a write waits until N
+  replicas of each node have it.
+- No replica is read from that is not proven to be late by less than \`reads.maxLag\`: while reads come, primary and
+  replicas are asked for their offsets (INFO replication) twice a second, more often for a shorter limit. A replica that
+  has lost its primary is left out at once, unless heatsink cannot reach the primary either: then it is read until the
+  limit has passed, so a limit longer than a failover takes keeps reads going through it. 0 is no limit.
+- A replica that is down, loading, owes an answer for more than 100 ms, or refuses is left out; what it owes then is
+  asked of the primary, within \`nodes.retryBudget\`, if its connection breaks or it says nothing for
+  \`nodes.replyTimeout\`. Nobody waits for a connection to a replica. They are opened when the first such read comes.
+- What is sent to the primary as ever: commands with several keys, scripts, transactions, a read behind a write of the
+  same client that is not answered yet, and hot keys that the tier may keep (\`consistency: tracked\` or \`ttl\`). While a
+  key is hot and fits into the tier its reads are exact. For reads that replicas must answer even then say
+  \`consistency: off\` in the rule as well. What replicas answer is neither kept nor shared.
+- A cluster names its replicas itself, sentinels name those of their master, and a single server those that it lists in
+  INFO. That one may list addresses that only it can reach: these cost a try to connect once in a while and are read
+  from by nobody.
+- While a slot of a cluster moves, keys that have gone to the new node already are missing at the replicas of the old
+  one, as for any client that reads from them. From the first ASK or new owner that heatsink meets on, all such reads of
+  those nodes go to the primaries, until 5 s after the last one.
+
 ## TLS and Sentinel
 
 - Clients: with \`tls.cert\` and \`tls.key\` the port of \`listen\` speaks TLS and nothing else. With \`tls.listen\` as

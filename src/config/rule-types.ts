@@ -61,6 +61,11 @@ export const RULE_SETTINGS = {
     otherwise: 'off',
     doc: 'Whether it is kept that a key is missing, though it is not hot: at most `tier.maxNegatives` keys',
   },
+  reads: {
+    ...words('primary', 'replicas'),
+    otherwise: 'primary',
+    doc: 'Who answers reads of one key: the node that owns it, or its replicas, which may be late; see Reads from replicas',
+  },
 } as const satisfies Record<string, Setting>;
 
 type Settings = {

@@ -244,6 +244,16 @@ export const OPTIONS = {
     doc: 'Password for the sentinels',
     secret: true,
   },
+  'reads.maxLag': {
+    group: 'Upstream nodes',
+    flag: 'reads-max-lag',
+    argument: 'MS',
+    type: integer(0, 600_000),
+    default: 10_000,
+    unit: 'ms',
+    doc: 'How far a replica may be behind its primary to be read from, where a rule says reads: replicas. 0: any',
+    live: true,
+  },
   'cluster.facade': {
     group: 'Cluster mode',
     flag: 'cluster-facade',

@@ -13,6 +13,7 @@
 //   detect     hotkeys/detector      reads are counted
 //   coalesce   reads/shared-reads    is the same read waiting to be sent?           -> joins it
 //   route      upstream/topology     which node; several get a part each            (many-keys.ts, scatter.ts)
+//              reads/replica-reads   one of its replicas, where a rule says so       -> replica
 //   lane       upstream/lane         the node's shared connection; the tracked one for a fill (reads/fills.ts)
 //   reply      answers.ts            in the order in which the client asked         (session.ts)
 //
@@ -53,15 +54,14 @@ import type { Uploads } from './large/uploads.ts';
 import type { ManyKeys } from './many-keys.ts';
 import { DONE, FORWARD, HOLD, type Outcome } from './outcome.ts';
 import type { OwnConnection } from './pinned/own-connection.ts';
-import type { SharedReads } from './reads/shared-reads.ts';
+import type { ReplicaReads } from './reads/replica-reads.ts';
+import { SHARED_MAX, type SharedReads } from './reads/shared-reads.ts';
 import type { Verifier } from './reads/verify.ts';
 import { NO_WRITE, type Request, takeRequest, WRITES_KEY } from './request.ts';
 import type { OwnCommand } from './seen/own-command.ts';
 import type { Servant, Session } from './session.ts';
 import type { Wide } from './wide/wide.ts';
 
-/** Requests up to this size may be kept and shared; looking longer ones up costs more than it could save. */
-const SHARED_MAX = 1024;
 /** Reads of one client that may wait for others' answers: all of them come at once, however large. */
 const SHARED_AT_ONCE = 128;
 
@@ -72,6 +72,8 @@ export interface PipelineParts {
   readonly detector: Detector;
   readonly topology: Topology;
   readonly reads: SharedReads;
+  /** Null when no rule asks for them. */
+  readonly replicaReads: ReplicaReads | null;
   readonly downloads: Downloads;
   readonly uploads: Uploads;
   readonly answers: Answers;
@@ -116,12 +118,14 @@ export class Pipeline implements Servant {
   readonly firstDb: number;
   readonly login: Login;
   readonly #on: PipelineParts;
+  readonly #replicas: ReplicaReads | null;
   readonly #keys = new KeyPositions();
   #touched: Session[] = [];
   #untilVerified: number;
 
   constructor(parts: PipelineParts) {
     this.#on = parts;
+    this.#replicas = parts.replicaReads;
     this.counters = parts.counters;
     this.answers = parts.answers;
     this.maxPipeline = parts.maxPipeline;
@@ -232,6 +236,9 @@ export class Pipeline implements Servant {
     const keyEnd = start + args[keyArgument * 2 + 1];
     const node = topology.ownerOf(buf, keyStart, keyEnd);
     if (node === null) return dispatch.fail(session, SLOT_UNSERVED);
+    if (this.#replicas !== null && command.isRead) {
+      if (this.#replicas.serve(session, frame, command, keyArgument, node)) return true;
+    }
     const lane = session.laneTo(node);
     if (lane.congested) return awaitRoom(session, lane);
     const request = takeRequest(this.answers);

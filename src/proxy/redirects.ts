@@ -95,6 +95,7 @@ export class Redirects {
       discovery.refreshSoon();
     } else {
       counters[C.asked]++;
+      topology.replicas?.rest(from.options);
     }
     return topology.at(at, port);
   }

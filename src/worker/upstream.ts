@@ -13,6 +13,7 @@ import { discoverCluster, discoverStandalone } from '../upstream/discover.ts';
 import { discoverSentinel } from '../upstream/discover-sentinel.ts';
 import type { UpstreamNode } from '../upstream/node.ts';
 import { PinBudget } from '../upstream/pin-budget.ts';
+import { Replicas } from '../upstream/replicas.ts';
 import type { SlowWatch } from '../upstream/slow-watch.ts';
 import { Topology } from '../upstream/topology.ts';
 import { watchNodes } from '../upstream/watch-nodes.ts';
@@ -48,6 +49,22 @@ export function reachUpstream(options: ReachOptions) {
   const link = { ...identity, ...config.nodes, db, pinned, slow, counters, chunkDone, lost };
   const topology = new Topology(kind === 'cluster', link);
   onClose(() => topology.close());
+  const lagLimit = { ...config.reads };
+  if (config.rules.some(({ reads }) => reads === 'replicas')) {
+    topology.replicas = new Replicas({
+      link,
+      cluster: topology.cluster,
+      limit: lagLimit,
+      replyTimeout: config.nodes.replyTimeout,
+      counters,
+      outdated: () => discovery.refreshSoon(),
+      refused: ({ address }, words) =>
+        log.warn(
+          { node: address, words },
+          'the server does not tell how late it is: no replica is read from unless reads.maxLag is 0',
+        ),
+    });
+  }
   const failed = (error: Error) => log.warn({ reason: error.message }, 'the topology could not be read');
   const discovering = { control, topology, counters, interval: topologyInterval, failed };
   const discovery =
@@ -61,7 +78,7 @@ export function reachUpstream(options: ReachOptions) {
   onClose(() => discovery.close());
   const nodeWatch = watchNodes(topology, discovery, config.nodes.replyTimeout);
   onClose(() => nodeWatch.close());
-  return { tls, control, topology, discovery, pinned, pinQuota };
+  return { tls, control, topology, discovery, pinned, pinQuota, lagLimit };
 }
 
 /** Sentinels have users of their own: nothing of the nodes' is shown to them. */

@@ -46,6 +46,7 @@ import { Invalidation } from '../proxy/reads/invalidation.ts';
 import { LastValues } from '../proxy/reads/last-values.ts';
 import { Negatives } from '../proxy/reads/negatives.ts';
 import { Refreshes } from '../proxy/reads/refreshes.ts';
+import { ReplicaReads } from '../proxy/reads/replica-reads.ts';
 import { SharedReads } from '../proxy/reads/shared-reads.ts';
 import { track } from '../proxy/reads/track.ts';
 import { Verifier } from '../proxy/reads/verify.ts';
@@ -112,7 +113,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   let commands: () => CommandTable | null = () => null;
   const { sizes, slowLog, seen } = composeSeen({ ...options, counters, commands: () => commands() });
   const reached = reachUpstream({ ...options, slow: slowLog, counters, chunkDone });
-  const { tls, control, topology, discovery, pinned, pinQuota } = reached;
+  const { tls, control, topology, discovery, pinned, pinQuota, lagLimit } = reached;
 
   const versions = new Versions(memory.workers, worker, memory.versions);
   const limits = { ...config.tier };
@@ -136,6 +137,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     combine: false,
     refreshAhead: false,
     negative: false,
+    reads: 'primary',
   });
   const tracks = config.tier.enabled && rules.use('consistency', (value) => value === 'tracked');
   topology.onMoved = (moved) => {
@@ -295,6 +297,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     shown: info,
     clients: () => pipeline,
     shutdown,
+    lagLimit,
   };
   const live = liveOptions(config, appliersFor(tuned));
   // Said by the worker that was asked, and not by all.
@@ -355,6 +358,11 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     detector,
     topology,
     reads: new SharedReads({ flights, fills, versions, answers, counters, tierOn, negatives }),
+    reads: new SharedReads({ flights, fills, versions, answers, counters, tierOn }),
+    replicaReads:
+      topology.replicas === null
+        ? null
+        : new ReplicaReads({ rules, detector, topology, discovery, downloads, answers, tierOn, counters }),
     downloads,
     uploads: new Uploads({ topology, answers, redirects, writes, pause, sizes, counters }),
     dispatch,

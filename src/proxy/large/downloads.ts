@@ -72,17 +72,17 @@ export class Downloads {
     if (request.repeatable) this.#expect(request);
     if (lane.options.once === true) {
       if (session !== null && session.waiting !== request) return LATER;
-      return this.#passing(request);
+      return this.#passing(request, lane);
     }
     // Where all connections that there may be are taken, it is gathered on the one that it is on.
     if (!this.#hasRoom()) return null;
     if (request.fill !== null) this.#on.fills.giveUp(request.fill);
     request.fill = null;
     for (const passenger of this.#leave(request)) this.#sendAside(passenger, lane);
-    if (session === null) return this.#passing(request);
+    if (session === null) return this.#passing(request, lane);
     if (request.mayRepeat) return this.#diverted(request, lane);
     // It cannot be asked for again: who keeps up gets it as it comes.
-    return session.waiting === request && !session.slow ? this.#passing(request) : null;
+    return session.waiting === request && !session.slow ? this.#passing(request, lane) : null;
   }
 
   /** Whether one more connection may be pinned; it is taken when the read's turn has come. */
@@ -121,7 +121,9 @@ export class Downloads {
 
   /** Sends the read over a connection of its client's, to the node from which the reply came. */
   #sendAside(request: Request, { options }: Carrier): void {
-    request.session?.sendAside(request, this.#on.topology.at(options.host, options.port));
+    const { topology } = this.#on;
+    const replica = options.replica === true ? topology.replicas?.known(options)?.node : null;
+    request.session?.sendAside(request, replica ?? topology.at(options.host, options.port));
   }
 
   #diverted(request: Request, lane: Carrier): LargeReply {
@@ -141,14 +143,15 @@ export class Downloads {
   }
 
   /** To the request's client, who has got all replies before; to nobody when it has gone. */
-  #passing(request: Request): LargeReply {
+  #passing(request: Request, lane: Carrier): LargeReply {
     const { writes, sizes, counters } = this.#on;
     let head = NOTHING;
     let bytes = 0;
     return {
       begin: () => {
         counters[C.largeReads]++;
-        this.#outdate(request);
+        // What a replica says may be older than what is kept.
+        if (lane.options.replica !== true) this.#outdate(request);
         if (request.writes === NO_WRITE) return;
         writes.end(request);
         request.writes = NO_WRITE;

@@ -16,6 +16,9 @@ import type { Session } from '../session.ts';
 import type { Fills } from './fills.ts';
 import type { Negatives, Warmth } from './negatives.ts';
 
+/** Requests up to this size may be kept and shared; looking longer ones up costs more than it could save. */
+export const SHARED_MAX = 1024;
+
 export interface SharedReadsOptions {
   readonly flights: Flights;
   readonly fills: Fills;
