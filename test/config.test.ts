@@ -82,6 +82,8 @@ describe('precedence', () => {
         enabled: true,
         maxBytes: 64 * 1024 * 1024,
         maxEntryBytes: 256 * 1024,
+        maxNegatives: 10_000,
+        minHits: 3,
         ttl: 60_000,
         maxStaleness: 1000,
         untrackedTtl: 1000,

@@ -358,7 +358,6 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     detector,
     topology,
     reads: new SharedReads({ flights, fills, versions, answers, counters, tierOn, negatives }),
-    reads: new SharedReads({ flights, fills, versions, answers, counters, tierOn }),
     replicaReads:
       topology.replicas === null
         ? null
