@@ -166,6 +166,18 @@ describe('reads of a cluster', () => {
     await untilSpread(proxy, [keys[0]]);
   });
 
+  it('of big keys are seen as those from a primary are', async () => {
+    const key = `r:big:{${keys[0]}}`;
+    await masters[0].call('SET', key, 'x'.repeat(50_000));
+    await masters[0].call('WAIT', 1, 5000);
+    const wire = await connect(proxy);
+    const runs = await runsDuring([replicas[0]], 'get', () => wire.ask('GET', key));
+    expect(runs).toEqual([1]);
+    const { body } = await proxy.admin('/bigkeys');
+    const rows = (body as { keys: { key: string; direction: string }[] }).keys;
+    expect(rows.filter((row) => row.key === key)).toMatchObject([{ bytes: 50_000, command: 'get' }]);
+  });
+
   it('of large values pass through from a replica', async () => {
     const large = 'x'.repeat(3_000_000);
     await masters[0].call('SET', `r:large:{${keys[0]}}`, large);

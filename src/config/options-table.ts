@@ -138,7 +138,8 @@ answers. The primary is asked only where no replica is fit, and whenever one ans
 - What is sent to the primary as ever: commands with several keys, scripts, transactions, a read behind a write of the
   same client that is not answered yet, and hot keys that the tier may keep (\`consistency: tracked\` or \`ttl\`). While a
   key is hot and fits into the tier its reads are exact. For reads that replicas must answer even then say
-  \`consistency: off\` in the rule as well. What replicas answer is neither kept nor shared.
+  \`consistency: off\` in the rule as well. What replicas answer is neither kept nor shared, so that \`negative: on\`
+  has no effect beside this.
 - A cluster names its replicas itself, sentinels name those of their master, and a single server those that it lists in
   INFO. That one may list addresses that only it can reach: these cost a try to connect once in a while and are read
   from by nobody.

@@ -3,6 +3,7 @@
 // there, the primary is asked.
 
 import type { Rules } from '../../cache/rules.ts';
+import { ASKS_OTHER } from '../../cache/witness.ts';
 import { clock } from '../../clock.ts';
 import type { Command } from '../../commands/command.ts';
 import { C, type Counters } from '../../counters.ts';
@@ -94,7 +95,7 @@ export class ReplicaReads implements CallOwner {
   replied(call: Call, buf: Buffer, start: number, end: number): void {
     const request = call as Request;
     if (buf[start] !== TYPE.error) {
-      finish(request, buf, start, end);
+      this.#settle(request, buf, start, end);
       return;
     }
     const { counters, discovery, topology } = this.#on;
@@ -119,7 +120,7 @@ export class ReplicaReads implements CallOwner {
       if (!may) {
         counters[C.failed]++;
         const bytes = failure(reason, sent);
-        finish(request, bytes, 0, bytes.length);
+        this.#settle(request, bytes, 0, bytes.length);
         return;
       }
     }
@@ -149,7 +150,7 @@ export class ReplicaReads implements CallOwner {
     const primary = this.#primaryOf(request);
     if (primary === null) {
       this.#on.counters[C.failed]++;
-      finish(request, SLOT_UNSERVED, 0, SLOT_UNSERVED.length);
+      this.#settle(request, SLOT_UNSERVED, 0, SLOT_UNSERVED.length);
       return;
     }
     request.owner = this.#on.answers;
@@ -157,14 +158,14 @@ export class ReplicaReads implements CallOwner {
     session.laneTo(primary).resend(request);
   }
 
+  /** As an answer that shows nothing of what the primary has now. */
+  #settle(request: Request, buf: Buffer, start: number, end: number): void {
+    request.asks = ASKS_OTHER;
+    this.#on.answers.settle(request, buf, start, end);
+  }
+
   #primaryOf({ chunk, offset, keyStart, keyEnd }: Request): UpstreamNode | null {
     const { buf } = chunk as { buf: Buffer };
     return this.#on.topology.ownerOf(buf, offset + keyStart, offset + keyEnd);
   }
-}
-
-/** The request's client may have gone. */
-function finish(request: Request, buf: Buffer, start: number, end: number): void {
-  if (request.session === null) recycle(request);
-  else request.session.complete(request, buf, start, end);
 }
