@@ -10,6 +10,8 @@
 // question: what one command shows of a key says nothing of what another one would, but for GET and MGET.
 
 import { finalize, hashBytes, viewOf } from '../resp3/hash.ts';
+import { ReplyFrame, TYPE } from '../resp3/reply-frame.ts';
+import { COMPLETE } from '../resp3/request-frame.ts';
 import { databaseOf } from '../upstream/space.ts';
 import type { Versions } from './versions.ts';
 
@@ -25,11 +27,21 @@ const ANSWER = 3;
 /** A bucket is free again within nanoseconds, unless the system has put the thread to sleep that has it. */
 const SPINS = 1000;
 
-/** What a read asks for: the value of its key, those of all its keys, or anything else. */
+/**
+ * What a read asks for: the value of its key, those of all its keys, all elements of its key by one or in pairs, or
+ * anything else. Elements come in an order that each server draws for itself, and a failover or a copy brings another.
+ */
 export const ASKS_OTHER = 0;
 export const ASKS_VALUE = 1;
 export const ASKS_VALUES = 2;
-export type Asks = typeof ASKS_OTHER | typeof ASKS_VALUE | typeof ASKS_VALUES;
+export const ASKS_ELEMENTS = 3;
+export const ASKS_PAIRS = 4;
+export type Asks =
+  | typeof ASKS_OTHER
+  | typeof ASKS_VALUE
+  | typeof ASKS_VALUES
+  | typeof ASKS_ELEMENTS
+  | typeof ASKS_PAIRS;
 
 const BULK = 0x24;
 const MINUS = 0x2d;
@@ -73,12 +85,12 @@ export class Witness {
     end: number,
   ): boolean {
     const mark = markOf(question);
-    return this.#note(mark, question.keyHash, stamp(version, epoch), answerOf(reply, start, end));
+    return this.#note(mark, question.keyHash, stamp(version, epoch), answerTo(question, reply, start, end));
   }
 
   /** The same, now, for an answer that is not kept. */
   saw(question: Question, reply: Buffer, start: number, end: number): void {
-    this.#saw(markOf(question), question.keyHash, answerOf(reply, start, end));
+    this.#saw(markOf(question), question.keyHash, answerTo(question, reply, start, end));
   }
 
   /** The same for the value of one of several keys in a reply. */
@@ -154,6 +166,33 @@ function markOf({ space, asks, keyHash, chunk, offset, length }: Question): numb
 function valueMark(keyHash: number, db: number): number {
   return finalize(keyHash ^ Math.imul(db + 1, 0x9e3779b1));
 }
+
+function answerTo({ asks }: Question, reply: Buffer, start: number, end: number): number {
+  if (asks === ASKS_ELEMENTS) return answerOfElements(reply, start, end, 1);
+  if (asks === ASKS_PAIRS) return answerOfElements(reply, start, end, 2);
+  return answerOf(reply, start, end);
+}
+
+/** The same for the same elements in any order; `step` of them belong together. */
+function answerOfElements(reply: Buffer, start: number, end: number, step: number): number {
+  const aggregate = reply[start] === TYPE.array || reply[start] === TYPE.set || reply[start] === TYPE.map;
+  const view = viewOf(reply);
+  let sum = 0;
+  for (let at = aggregate ? reply.indexOf(10, start) + 1 : start; at < end; ) {
+    const from = at;
+    for (let i = 0; i < step && at < end; i++) {
+      if (frame.read(reply, at, end) !== COMPLETE) {
+        frame.reset();
+        return answerOf(reply, start, end);
+      }
+      at = frame.end;
+    }
+    sum = (sum + hashBytes(view, from, at)) | 0;
+  }
+  return finalize(sum);
+}
+
+const frame = new ReplyFrame();
 
 function answerOf(reply: Buffer, start: number, end: number): number {
   if (reply[start] === NULL || (reply[start] === BULK && reply[start + 1] === MINUS)) return MISSING;

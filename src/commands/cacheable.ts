@@ -38,3 +38,10 @@ const CACHEABLE = new Set(
 export function isDeterministicRead(name: string): boolean {
   return CACHEABLE.has(name);
 }
+
+const RANDOM = new Set(['srandmember', 'hrandfield', 'zrandmember']);
+
+/** Whether it shows some of the key's elements that chance chooses: never kept or shared, but any copy can tell. */
+export function isRandomRead(name: string): boolean {
+  return RANDOM.has(name);
+}

@@ -77,6 +77,8 @@ export interface Command {
   readonly noMulti: boolean;
   /** Its raw reply may be given again until its one key changes. */
   readonly cacheable: boolean;
+  /** Chance answers this read of one key, and nothing else does. */
+  readonly draws: boolean;
   /** GET and MGET show the same values in the same words. */
   readonly asks: Asks;
   /** How it gives its key a time to live; null when it does not. */

@@ -1,7 +1,14 @@
 // Reads one row of a server's COMMAND reply into a Command, and decides from it who answers the command.
 
-import { ASKS_OTHER, ASKS_VALUE, ASKS_VALUES, type Asks } from '../cache/witness.ts';
-import { isDeterministicRead } from './cacheable.ts';
+import {
+  ASKS_ELEMENTS,
+  ASKS_OTHER,
+  ASKS_PAIRS,
+  ASKS_VALUE,
+  ASKS_VALUES,
+  type Asks,
+} from '../cache/witness.ts';
+import { isDeterministicRead, isRandomRead } from './cacheable.ts';
 import {
   ALLOWED,
   type Command,
@@ -84,6 +91,7 @@ export function toCommand(row: Row, guardOf: GuardOf): Command {
     plain: route === 'forward' && guard === ALLOWED,
     noMulti: row.flags.includes('no_multi'),
     cacheable: isRead && isDeterministicRead(name),
+    draws: isRead && isRandomRead(name),
     asks: ASKS.get(row.name) ?? ASKS_OTHER,
     expiry: EXPIRY_FORMS.get(name) ?? null,
     increment: INCREMENT_FORMS.get(name) ?? null,
@@ -134,6 +142,10 @@ interface Keys {
 const ASKS: ReadonlyMap<string, Asks> = new Map<string, Asks>([
   ['get', ASKS_VALUE],
   ['mget', ASKS_VALUES],
+  ['hgetall', ASKS_PAIRS],
+  ['hkeys', ASKS_ELEMENTS],
+  ['hvals', ASKS_ELEMENTS],
+  ['smembers', ASKS_ELEMENTS],
 ]);
 const UNKNOWN: Keys = { keySpecs: [], keysUnknown: true };
 

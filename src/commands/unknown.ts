@@ -14,6 +14,7 @@ export const UNKNOWN: Command = {
   plain: true,
   noMulti: false,
   cacheable: false,
+  draws: false,
   asks: ASKS_OTHER,
   expiry: null,
   increment: null,
