@@ -17,6 +17,8 @@ const fallbacks = 'Reads of keys with reads: replicas that the primary was asked
 const rejections = 'Client connections refused when they came, by the reason';
 const overruns = 'Client connections closed for passing a limit, by which';
 const redirects = 'Redirections followed on behalf of clients';
+const copies = 'Copies of hot keys on other masters by what became of them';
+const spread = 'Reads of keys with copies by where they were sent';
 const large = 'Requests and replies too large to be held, passed on as they came';
 const big = 'Values above bigKeys.bytes or bigKeys.elements that went by, one for each key of a request';
 const bytes = 'Bytes read and written on client connections';
@@ -58,6 +60,16 @@ export const COUNTERS = {
   invalidatedByFlush: row('invalidations', invalidations, { cause: 'flush' }),
   invalidatedByLoss: row('invalidations', invalidations, { cause: 'tracking_lost' }),
   invalidatedByMove: row('invalidations', invalidations, { cause: 'slot_moved' }),
+  copiesMade: row('fan_out_copies', copies, { event: 'made' }),
+  copiesFailed: row('fan_out_copies', copies, { event: 'failed' }),
+  copiesRetired: row('fan_out_copies', copies, { event: 'retired' }),
+  copyBytes: row('fan_out_copied_bytes', 'Bytes of values sent to other masters as copies'),
+  spreadPrimary: row('fan_out_reads', spread, { target: 'primary' }),
+  spreadCopy: row('fan_out_reads', spread, { target: 'copy' }),
+  copyFallback: row(
+    'fan_out_fallbacks',
+    'Reads whose copy could not be believed, sent to the primary as well',
+  ),
   moved: row('redirects', redirects, { kind: 'moved' }),
   asked: row('redirects', redirects, { kind: 'ask' }),
   tryAgain: row('redirects', redirects, { kind: 'tryagain' }),
@@ -133,6 +145,8 @@ const GAUGES = {
   writeHot: 'worst',
   /** Bytes of the largest value that went by. */
   largest: 'worst',
+  /** Copies of keys on other masters. */
+  copies: 'sum',
 } as const;
 
 type GaugeName = keyof typeof GAUGES;

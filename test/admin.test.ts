@@ -32,6 +32,7 @@ const source: AdminSource = {
         entries: 1,
         hot: true,
         writeHot: false,
+        copies: 0,
       },
       {
         key: Buffer.from([0xff, 0x00]),
@@ -42,6 +43,7 @@ const source: AdminSource = {
         entries: 0,
         hot: true,
         writeHot: false,
+        copies: 0,
       },
       {
         key: Buffer.from('warm'),
@@ -52,6 +54,7 @@ const source: AdminSource = {
         entries: 0,
         hot: false,
         writeHot: false,
+        copies: 0,
       },
     ].slice(0, top),
   bigKeys: () => ({ top: 100, bytes: 10_240, elements: 5000, keys: [] }),

@@ -44,6 +44,7 @@ describe('precedence', () => {
       workers: availableParallelism(),
       shutdownTimeout: 5000,
       consistency: 'tracked',
+      fanOut: 'off',
       rules: [],
       auth: 'auto',
       users: [],

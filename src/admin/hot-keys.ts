@@ -8,24 +8,27 @@ export function showHotKeys(keys: readonly HotKey[], info: AdminSource['info']):
   return { window_ms: info.windowMs, threshold: info.thresholdPerSecond, keys: keys.map(show) };
 }
 
-function show({ key, readsPerSecond, hotSince, hits, bytes, entries, hot, writeHot }: HotKey): object {
+function show(of: HotKey): object {
+  const { key, readsPerSecond, hotSince, hits, bytes, entries, copies } = of;
   return {
     ...(isUtf8(key) ? { key: key.toString() } : { key: key.toString('base64'), encoding: 'base64' }),
     reads_per_second: readsPerSecond,
-    state: stateOf({ hot, entries, writeHot }),
+    state: stateOf(of),
     hot_since: hotSince === null ? null : new Date(hotSince).toISOString(),
     hits,
     entries,
     bytes,
+    ...(copies > 0 && { copies }),
   };
 }
 
 /**
- * tier: replies of it are served from memory. write-hot: it is written too often for that. hot: nothing of it is kept
- * right now. candidate: it is not hot.
+ * tier: replies of it are served from memory. copies: other masters have it as well. write-hot: it is written too often
+ * for that. hot: nothing of it is kept right now. candidate: it is not hot.
  */
-function stateOf({ hot, entries, writeHot }: Pick<HotKey, 'hot' | 'entries' | 'writeHot'>): string {
+function stateOf({ hot, entries, copies, writeHot }: HotKey): string {
   if (!hot) return 'candidate';
   if (entries > 0) return 'tier';
+  if (copies > 0) return 'copies';
   return writeHot ? 'write-hot' : 'hot';
 }

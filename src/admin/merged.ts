@@ -109,5 +109,6 @@ function mergeKey(parts: readonly HotKey[]): HotKey {
     hits: sum(({ hits }) => hits),
     bytes: sum(({ bytes }) => bytes),
     entries: sum(({ entries }) => entries),
+    copies: sum(({ copies }) => copies),
   };
 }

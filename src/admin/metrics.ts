@@ -47,6 +47,11 @@ export const METRICS: readonly MetricRow[] = [
   gauge('tier_max_bytes', 'Bytes that the local tier may take', ({ tier }) => tier.maxBytes),
   gauge('tier_entries', 'Replies in the local tier', ({ tier }) => tier.entries),
   gauge(
+    'fan_out_live_copies',
+    'Copies of hot keys on other masters that there are now',
+    ({ counters }) => counters[G.copies],
+  ),
+  gauge(
     'pinned_connections',
     'Upstream connections that belong to one client, or wait for the next',
     ({ counters }) => counters[G.pinned],

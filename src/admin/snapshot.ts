@@ -52,6 +52,8 @@ export interface HotKey {
   readonly hot: boolean;
   /** Whether it is written too often to be kept. */
   readonly writeHot: boolean;
+  /** On other masters. */
+  readonly copies: number;
 }
 
 export interface AdminSource {

@@ -25,6 +25,8 @@ export interface Serving {
   readonly info: AdminSource['info'];
   /** Whether entries are to be tracked at all. */
   readonly tracks: boolean;
+  /** Copies of a key on other masters. */
+  readonly copiesOf: (keyHash: number) => number;
   /** Why clients cannot be served for now; empty when they can. */
   readonly notReady: () => readonly string[];
 }
@@ -62,6 +64,7 @@ export function createSource(serving: Serving): AdminSource {
         hits: heat.hits,
         hot: heat.hot,
         writeHot: heat.writeHot,
+        copies: serving.copiesOf(heat.keyHash),
         ...tier.usage(heat.keyHash),
       }));
     },

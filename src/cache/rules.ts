@@ -7,6 +7,9 @@ export type Consistency = 'off' | 'coalesce' | 'tracked' | 'ttl';
 /** Who answers reads: the node that owns the key, or one of its replicas, which may be late. */
 export type Readers = 'primary' | 'replicas';
 
+/** off: no copies. large: of values that the tier does not take. on: of all hot keys, in place of the tier. */
+export type FanOutMode = 'off' | 'large' | 'on';
+
 /** What there is to say of a key; config/rule-types.ts has what each means and may be. */
 export interface KeySettings {
   readonly consistency: Consistency;
@@ -19,6 +22,7 @@ export interface KeySettings {
   /** Whether that a key is missing is kept, though it is not hot. */
   readonly negative: boolean;
   readonly reads: Readers;
+  readonly fanOut: FanOutMode;
 }
 
 export interface Rule extends Partial<KeySettings> {

@@ -2,7 +2,7 @@
 
 import * as z from 'zod';
 import type { Rule } from '../cache/rules.ts';
-import { CONSISTENCY } from './types.ts';
+import { CONSISTENCY, FAN_OUT } from './types.ts';
 
 interface Setting {
   readonly type: z.ZodType;
@@ -65,6 +65,11 @@ export const RULE_SETTINGS = {
     ...words('primary', 'replicas'),
     otherwise: 'primary',
     doc: 'Who answers reads of one key: the node that owns it, or its replicas, which may be late; see Reads from replicas',
+  },
+  fanOut: {
+    ...words(...FAN_OUT),
+    otherwise: 'as the option `fanOut` says',
+    doc: 'While the key is hot, have copies of it on the other masters of a cluster, and spread its reads over all: off, large (replies that do not fit into the tier) or on (instead of keeping them in the tier)',
   },
 } as const satisfies Record<string, Setting>;
 

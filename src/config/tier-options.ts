@@ -2,7 +2,7 @@
 
 import type { Option } from './option.ts';
 import { ruleList } from './rule-types.ts';
-import { bytes, CONSISTENCY, choice, integer, onOff, share } from './types.ts';
+import { bytes, CONSISTENCY, choice, FAN_OUT, integer, onOff, share } from './types.ts';
 
 const GROUP = 'Local tier';
 const DAY_MS = 86_400_000;
@@ -26,6 +26,15 @@ export const TIER_OPTIONS = {
     default: [],
     unit: '',
     doc: 'What may be done with which keys, by glob pattern; of each setting the first rule that matches and names it decides',
+  },
+  fanOut: {
+    group: GROUP,
+    flag: 'fan-out',
+    argument: 'off|large|on',
+    type: choice(...FAN_OUT),
+    default: 'off',
+    unit: '',
+    doc: 'Which hot keys of a cluster have copies on its other masters, over which their reads are spread: none, those with replies larger than tier.maxEntryBytes, or all, which then are not kept in the tier',
   },
   'tier.enabled': {
     group: GROUP,

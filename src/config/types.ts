@@ -153,6 +153,8 @@ export const upstreamUrl = z
   })
   .describe(UPSTREAM_FORMS);
 
+export const FAN_OUT = ['off', 'large', 'on'] as const;
+
 export const CONSISTENCY = ['off', 'coalesce', 'tracked', 'ttl'] as const;
 /** What heatsink may do with reads of a key besides forwarding them. */
 export type Consistency = (typeof CONSISTENCY)[number];

@@ -14,6 +14,7 @@ import { TYPE } from '../resp3/reply-frame.ts';
 import type { Call, CallOwner, Carrier, LATER, LargeReply } from '../upstream/call.ts';
 import type { UpstreamNode } from '../upstream/node.ts';
 import { REPLACED, type Topology } from '../upstream/topology.ts';
+import type { CopyReads } from './reads/copy-reads.ts';
 import type { Fills } from './reads/fills.ts';
 import type { LastValues } from './reads/last-values.ts';
 import type { Negatives } from './reads/negatives.ts';
@@ -40,6 +41,8 @@ export interface AnswersOptions {
   };
   readonly lastValues: LastValues;
   readonly sizes: Sizes;
+  /** Null where no key can have copies. */
+  readonly copies: CopyReads | null;
   readonly counters: Counters;
 }
 
@@ -97,6 +100,13 @@ export class Answers implements CallOwner {
     return this.#on.downloads.take(call as Request, lane, size);
   }
 
+  /** Sends a read that has its bytes to its key's own node. */
+  toOwner(request: Request): void {
+    const node = this.#ownerOf(request);
+    if (node === null) this.settle(request, SLOT_UNSERVED, 0, SLOT_UNSERVED.length);
+    else laneOf(request, node).resend(request);
+  }
+
   #mayRetry(node: UpstreamNode): boolean {
     const may = node.retries.take();
     this.#on.counters[may ? C.retried : C.retriesRefused]++;
@@ -110,6 +120,7 @@ export class Answers implements CallOwner {
       sizes.look(request, request.space, buf, start, end);
     if (request.writes !== NO_WRITE) this.#on.writes.end(request);
     if (request.negative) this.#on.negatives.saw(request.keyHash, buf, start);
+    if (request.load !== null) request.load.bytes += end - start;
     if (request.fill !== null) this.#on.fills.publish(request, request.fill, buf, start, end);
     else if (request.asks !== ASKS_OTHER || request.mayFill) this.#saw(request, buf, start, end);
     if (request.listed) this.#land(request, buf, start, end);
@@ -149,7 +160,7 @@ export class Answers implements CallOwner {
   }
 
   #depart(flight: Request): void {
-    const { tier, fills, detector, counters } = this.#on;
+    const { tier, fills, detector, counters, copies } = this.#on;
     const { buf } = flight.chunk as { buf: Buffer };
     const end = flight.offset + flight.length;
     const view = viewOf(buf);
@@ -165,7 +176,9 @@ export class Answers implements CallOwner {
       return;
     }
     const heat = detector.hot(flight.keyHash);
-    const tracked = heat === null || !flight.mayFill ? null : fills.trackedLane(flight, heat, node);
+    if (heat !== null && copies?.send(flight, heat, buf, flight.offset, end)) return;
+    const mayFill = flight.mayFill && flight.load === null;
+    const tracked = heat === null || !mayFill ? null : fills.trackedLane(flight, heat, node);
     const lane = tracked ?? node.lane(flight.space, 0);
     if (tracked !== null && heat !== null) {
       const key = buf.subarray(flight.offset + flight.keyStart, flight.offset + flight.keyEnd);

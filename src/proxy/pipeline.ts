@@ -12,6 +12,7 @@
 //   keys       commands/keys         which keys
 //   detect     hotkeys/detector      reads are counted
 //   coalesce   reads/shared-reads    is the same read waiting to be sent?           -> joins it
+//   spread     reads/copy-reads      has its key copies on other nodes?             -> one of them is asked
 //   route      upstream/topology     which node; several get a part each            (many-keys.ts, scatter.ts)
 //              reads/replica-reads   one of its replicas, where a rule says so       -> replica
 //   lane       upstream/lane         the node's shared connection; the tracked one for a fill (reads/fills.ts)
@@ -33,6 +34,7 @@ import { refused } from '../commands/refused.ts';
 import type { CommandTable } from '../commands/table.ts';
 import { NO_COMMAND, UNKNOWN } from '../commands/unknown.ts';
 import { C, type Counters } from '../counters.ts';
+import { COPY_PREFIX, type CopyNameGuard } from '../fanout/copy-names.ts';
 import type { Detector } from '../hotkeys/detector.ts';
 import { errorReply } from '../resp3/encode.ts';
 import { hashBytes } from '../resp3/hash.ts';
@@ -54,6 +56,7 @@ import type { Uploads } from './large/uploads.ts';
 import type { ManyKeys } from './many-keys.ts';
 import { DONE, FORWARD, HOLD, type Outcome } from './outcome.ts';
 import type { OwnConnection } from './pinned/own-connection.ts';
+import type { CopyReads } from './reads/copy-reads.ts';
 import type { ReplicaReads } from './reads/replica-reads.ts';
 import { SHARED_MAX, type SharedReads } from './reads/shared-reads.ts';
 import type { Verifier } from './reads/verify.ts';
@@ -64,6 +67,7 @@ import type { Wide } from './wide/wide.ts';
 
 /** Reads of one client that may wait for others' answers: all of them come at once, however large. */
 const SHARED_AT_ONCE = 128;
+const COPY_NAMED = errorReply(`ERR heatsink: ${COPY_PREFIX} begins the names of its own copies of hot keys`);
 
 export interface PipelineParts {
   readonly tier: Tier;
@@ -74,6 +78,9 @@ export interface PipelineParts {
   readonly reads: SharedReads;
   /** Null when no rule asks for them. */
   readonly replicaReads: ReplicaReads | null;
+  /** Both null where no key can have copies. */
+  readonly copies: CopyReads | null;
+  readonly copyNames: CopyNameGuard | null;
   readonly downloads: Downloads;
   readonly uploads: Uploads;
   readonly answers: Answers;
@@ -159,6 +166,8 @@ export class Pipeline implements Servant {
       if (outcome === HOLD && !session.postponed) session.lastCommand = last;
       if (outcome !== FORWARD) return outcome === DONE;
       if (command === null) return this.#askKeys(session, frame, null);
+    } else if (this.#on.copyNames?.names(frame, command)) {
+      return this.#on.dispatch.fail(session, COPY_NAMED);
     }
     if (this.shed !== null && session.pins === null) return this.#shed(session, this.shed);
     // Commands that were sent by an older map must be answered before the next one may overtake them elsewhere.
@@ -180,6 +189,7 @@ export class Pipeline implements Servant {
   upload(session: Session, frame: RequestFrame): Upload | typeof HOLD | typeof FORWARD {
     // With a subcommand or a key: what they say must be there.
     const command = frame.found < 2 ? null : this.#on.table().find(frame);
+    if (command !== null && this.#on.copyNames?.names(frame, command, frame.found)) return FORWARD;
     return command === null ? FORWARD : this.#on.uploads.begin(session, frame, command);
   }
 
@@ -230,7 +240,7 @@ export class Pipeline implements Servant {
   }
 
   #oneKey(session: Session, frame: RequestFrame, command: Command, keyArgument: number): boolean {
-    const { topology, detector, dispatch, downloads, rules, tierOn } = this.#on;
+    const { topology, detector, dispatch, downloads, rules, tierOn, copies } = this.#on;
     const { buf, view, start, end, args } = frame;
     const keyStart = start + args[keyArgument * 2];
     const keyEnd = start + args[keyArgument * 2 + 1];
@@ -259,9 +269,22 @@ export class Pipeline implements Servant {
           request.keyStart = keyStart - start;
           request.keyEnd = keyEnd - start;
           request.mayFill = tierOn && settings.consistency === 'tracked';
+          if (copies !== null) request.fanOut = copies.modeOf(settings);
           this.#on.reads.serve(session, frame, request, node, lane, heat, settings);
           return true;
         }
+      }
+      if (
+        copies !== null &&
+        command.draws &&
+        heat !== null &&
+        session.writing === 0 &&
+        session.pins === null
+      ) {
+        request.keyStart = keyStart - start;
+        request.keyEnd = keyEnd - start;
+        request.fanOut = copies.modeOf(rules.of(buf, keyStart, keyEnd));
+        if (copies.serve(session, frame, request, heat)) return true;
       }
     }
     if (command.increment !== null && this.#on.combining !== null) {
@@ -292,6 +315,11 @@ export class Pipeline implements Servant {
     }
     const refused = this.#on.admission.serve(session, frame, command);
     if (refused !== FORWARD) return refused;
+    if (command !== null && this.#on.copyNames?.names(frame, command)) {
+      if (session.pins?.transaction?.open) session.pins.transaction.aborted = true;
+      this.#on.dispatch.fail(session, COPY_NAMED);
+      return DONE;
+    }
     if (session.restricted) {
       const outcome = this.#on.own.guard(session, frame, command);
       if (outcome !== FORWARD) return outcome;

@@ -2,7 +2,9 @@
 // an upstream node. Requests are reused, so that serving one allocates nothing.
 
 import { Flight } from '../cache/flights.ts';
+import type { FanOutMode } from '../cache/rules.ts';
 import { ASKS_OTHER, type Asks } from '../cache/witness.ts';
+import type { Load } from '../fanout/key-copies.ts';
 import type { CallClient, CallOwner, Carrier } from '../upstream/call.ts';
 import type { UpstreamNode } from '../upstream/node.ts';
 import { releaseBytes } from '../upstream/outgoing.ts';
@@ -89,6 +91,9 @@ export class Request extends Flight {
   fill: Fill | null = null;
   /** Whether it is noted when the reply says that the key is missing. */
   negative = false;
+  /** Whether its key may have copies, and the load that it is part of when its key has some. */
+  fanOut: FanOutMode = 'off';
+  load: Load | null = null;
 
   /** Not behind a write of its own client that may have been executed: the read would see what came after it. */
   override get mayRepeat(): boolean {
@@ -120,6 +125,13 @@ export function share(session: Asker, request: Request): void {
   session.shared++;
 }
 
+/** The request is part of that load from now on, and of no other. */
+export function carry(request: Request, load: Load): void {
+  if (request.load !== null) request.load.outstanding--;
+  request.load = load;
+  load.outstanding++;
+}
+
 /** Gives a request back that nobody holds any more: no session's queue, no lane, no flight. */
 export function recycle(request: Request): void {
   releaseBytes(request);
@@ -147,5 +159,10 @@ export function recycle(request: Request): void {
   request.mayFill = false;
   request.fill = null;
   request.negative = false;
+  request.fanOut = 'off';
+  if (request.load !== null) {
+    request.load.outstanding--;
+    request.load = null;
+  }
   if (pool.length < POOL_MAX) pool.push(request);
 }

@@ -5,6 +5,7 @@ import type { Command } from '../commands/command.ts';
 import { mergeReplies } from '../commands/merge.ts';
 import type { Counters } from '../counters.ts';
 import { C } from '../counters.ts';
+import type { HiddenCopies } from '../fanout/hidden.ts';
 import { TYPE } from '../resp3/reply-frame.ts';
 import { Call, type CallClient, type CallOwner } from '../upstream/call.ts';
 import type { UpstreamNode } from '../upstream/node.ts';
@@ -26,22 +27,31 @@ export class Scatter {
   readonly #answers: Answers;
   readonly #sizes: Sizes;
   readonly #counters: Counters;
+  readonly #hidden: HiddenCopies | null;
 
-  constructor(redirects: Redirects, answers: Answers, sizes: Sizes, counters: Counters) {
+  constructor(
+    redirects: Redirects,
+    answers: Answers,
+    sizes: Sizes,
+    counters: Counters,
+    hidden: HiddenCopies | null,
+  ) {
     this.#redirects = redirects;
     this.#answers = answers;
     this.#sizes = sizes;
     this.#counters = counters;
+    this.#hidden = hidden;
   }
 
   /** Sends the parts (at least one) of a client's request, and answers it when the last reply is in. */
   send(request: Request, command: Command, parts: readonly ScatteredPart[]): void {
-    this.gather(request, command, parts, (replies) =>
-      mergeReplies(
+    this.gather(request, command, parts, (replies) => {
+      const merged = mergeReplies(
         command,
         replies.map((reply, i) => ({ positions: parts[i].positions, reply })),
-      ),
-    );
+      );
+      return this.#hidden?.whole(command.name, merged) ?? merged;
+    });
   }
 
   /** The same with a reply that the caller makes of those of the parts, in the order of the parts. */

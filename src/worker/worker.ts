@@ -41,6 +41,7 @@ import { watchLoopLag } from '../proxy/loop-lag.ts';
 import { ManyKeys } from '../proxy/many-keys.ts';
 import type { Peers } from '../proxy/peers.ts';
 import { Pipeline } from '../proxy/pipeline.ts';
+import { CopyReads } from '../proxy/reads/copy-reads.ts';
 import { Fills } from '../proxy/reads/fills.ts';
 import { Invalidation } from '../proxy/reads/invalidation.ts';
 import { LastValues } from '../proxy/reads/last-values.ts';
@@ -65,6 +66,7 @@ import type { Control } from '../upstream/control.ts';
 import { readFacts, readKeys } from '../upstream/describe.ts';
 import { watchHealth } from '../upstream/health.ts';
 import type { UpstreamNode } from '../upstream/node.ts';
+import { composeFanOut } from './fan-out.ts';
 import { composeOwn } from './own-connections.ts';
 import { composeSeen } from './seen.ts';
 import { reachUpstream } from './upstream.ts';
@@ -138,6 +140,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     refreshAhead: false,
     negative: false,
     reads: 'primary',
+    fanOut: config.fanOut,
   });
   const tracks = config.tier.enabled && rules.use('consistency', (value) => value === 'tracked');
   topology.onMoved = (moved) => {
@@ -153,6 +156,20 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   topology.onNode = (node) => {
     if (tracks) track(node, { topology, discovery, invalidation, limits, refused: untracked });
   };
+
+  const { fanOut, hidden, copyNames } = composeFanOut({
+    topology,
+    versions,
+    counters,
+    limits,
+    rules,
+    tracks,
+    worker,
+    log,
+    totals,
+    onClose,
+    misrouted: () => discovery.refreshSoon(),
+  });
 
   let pipeline: Pipeline | null = null;
   let notReady = () => ['the upstream has not answered yet'];
@@ -170,6 +187,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       slowLog,
       info,
       tracks,
+      copiesOf: (keyHash) => fanOut?.copiesOf(keyHash) ?? 0,
       notReady: () => notReady(),
     }),
   );
@@ -217,7 +235,8 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     sizes,
     counters,
   });
-  const answers = new Answers({
+  const copies = fanOut && new CopyReads({ fanOut, witness, redirects, counters, answers: () => answers });
+  const answers: Answers = new Answers({
     tier,
     flights,
     detector,
@@ -230,6 +249,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     downloads,
     lastValues,
     sizes,
+    copies,
     counters,
   });
   const refreshes = new Refreshes({
@@ -243,7 +263,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     counters,
   });
   const tierOn = config.tier.enabled;
-  const scatter = new Scatter(redirects, answers, sizes, counters);
+  const scatter = new Scatter(redirects, answers, sizes, counters, hidden);
   const dispatch = new Dispatch(counters, scatter, writes);
   const sessions = new Map<number, Session>();
   const isUser = (name: string) =>
@@ -325,6 +345,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     tunables,
     peers,
     counters,
+    hidden,
     totals() {
       gauge();
       return totals();
@@ -357,11 +378,13 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     rules,
     detector,
     topology,
-    reads: new SharedReads({ flights, fills, versions, answers, counters, tierOn, negatives }),
+    reads: new SharedReads({ flights, fills, versions, answers, counters, tierOn, negatives, copies }),
     replicaReads:
       topology.replicas === null
         ? null
         : new ReplicaReads({ rules, detector, topology, discovery, downloads, answers, tierOn, counters }),
+    copies,
+    copyNames,
     downloads,
     uploads: new Uploads({ topology, answers, redirects, writes, pause, sizes, counters }),
     dispatch,

@@ -13,6 +13,7 @@ import { holdBytes } from '../../upstream/outgoing.ts';
 import type { Answers } from '../answers.ts';
 import { type Request, share, takeRequest } from '../request.ts';
 import type { Session } from '../session.ts';
+import type { CopyReads } from './copy-reads.ts';
 import type { Fills } from './fills.ts';
 import type { Negatives, Warmth } from './negatives.ts';
 
@@ -27,6 +28,8 @@ export interface SharedReadsOptions {
   readonly counters: Counters;
   readonly tierOn: boolean;
   readonly negatives: Negatives;
+  /** Null where no key can have copies. */
+  readonly copies: CopyReads | null;
 }
 
 export class SharedReads {
@@ -46,7 +49,7 @@ export class SharedReads {
     heat: Heat | null,
     settings: KeySettings,
   ): void {
-    const { flights, fills, tierOn, versions, counters } = this.#on;
+    const { flights, fills, tierOn, versions, counters, copies } = this.#on;
     const { buf, start, end } = frame;
     const flight = flights.find(request.hash, request.space, buf, start, end);
     if (flight === null) {
@@ -58,8 +61,13 @@ export class SharedReads {
     session.enqueue(request);
     request.repeatable = true;
     counters[C.forwarded]++;
+    if (heat !== null && copies?.send(request, heat, buf, start, end)) {
+      share(session, request);
+      return;
+    }
     const warmth = heat ?? (settings.negative && request.mayFill ? this.#negative(request) : null);
-    const tracked = warmth !== null && request.mayFill ? fills.trackedLane(request, warmth, node) : null;
+    const mayFill = request.mayFill && request.load === null;
+    const tracked = warmth !== null && mayFill ? fills.trackedLane(request, warmth, node) : null;
     if (warmth !== null && tracked !== null) {
       share(session, request);
       fills.begin(request, warmth, node, tracked, keyOf(request, buf, start));
@@ -102,6 +110,7 @@ export class SharedReads {
     flight.keyStart = like.keyStart;
     flight.keyEnd = like.keyEnd;
     flight.mayFill = like.mayFill;
+    flight.fanOut = like.fanOut;
     flight.asks = like.asks;
     flight.repeatable = true;
     holdBytes(flight, buf, start, end);

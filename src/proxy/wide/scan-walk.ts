@@ -14,6 +14,7 @@ import {
   scanWith,
   splitCursor,
 } from '../../commands/scan.ts';
+import type { HiddenCopies } from '../../fanout/hidden.ts';
 import { errorReply } from '../../resp3/encode.ts';
 import type { RequestFrame } from '../../resp3/request-frame.ts';
 import type { Topology } from '../../upstream/topology.ts';
@@ -37,10 +38,12 @@ const CURSOR_TOO_LARGE = errorReply(
 export class ScanWalk {
   readonly #turns: (from: number) => readonly MasterTurn[];
   readonly #gather: Gather;
+  readonly #hidden: HiddenCopies | null;
 
-  constructor(topology: Topology, gather: Gather) {
+  constructor(topology: Topology, gather: Gather, hidden: HiddenCopies | null) {
     this.#turns = masterTurns(topology);
     this.#gather = gather;
+    this.#hidden = hidden;
   }
 
   serve(session: Session, frame: RequestFrame, command: Command): Outcome {
@@ -49,7 +52,8 @@ export class ScanWalk {
     // Any node says what is wrong with the cursor, or that the cluster has no slots.
     if (turn === null) return FORWARD;
     const { now, cursor } = turn;
-    return this.#gather.send(session, command, [partTo(now.node, scanWith(frame, cursor))], ([reply]) => {
+    return this.#gather.send(session, command, [partTo(now.node, scanWith(frame, cursor))], ([said]) => {
+      const reply = this.#hidden?.scanned(said) ?? said;
       const found = cursorOf(reply);
       if (found === null) return reply;
       const carriedOn = after(turn, found.cursor);

@@ -11,7 +11,8 @@ import { fits } from '../../commands/keys.ts';
 import { mergeSlowlogs } from '../../commands/merge-special.ts';
 import { configGet, configSet, type Tunables, withOwn } from '../../commands/tunables.ts';
 import { C, type Counters, G } from '../../counters.ts';
-import { encodeRequest, mapReply, textReply } from '../../resp3/encode.ts';
+import type { HiddenCopies } from '../../fanout/hidden.ts';
+import { encodeRequest, mapReply, nullReply, textReply } from '../../resp3/encode.ts';
 import { TYPE } from '../../resp3/reply-frame.ts';
 import type { RequestFrame } from '../../resp3/request-frame.ts';
 import type { Topology } from '../../upstream/topology.ts';
@@ -42,6 +43,8 @@ export interface WideOptions {
   readonly counters: Counters;
   /** The sums over all workers. */
   readonly totals: () => Counters;
+  /** Null where there are none. */
+  readonly hidden: HiddenCopies | null;
 }
 
 type Serve = (session: Session, frame: RequestFrame, command: Command) => Outcome;
@@ -53,6 +56,8 @@ const WHOLE = new Set(['default', 'all', 'everything']);
 /** SLOWLOG GET without a number. */
 const SLOWLOG_COUNT = 10n;
 const MINUS = 0x2d;
+/** So often each master is asked for a random key where copies are among its keys. */
+const DRAWS = 16;
 
 export class Wide {
   readonly #on: WideOptions;
@@ -62,14 +67,14 @@ export class Wide {
 
   constructor(options: WideOptions) {
     this.#on = options;
-    const { topology, scripts } = options;
+    const { topology, scripts, hidden } = options;
     this.#gather = new Gather(options);
     const own: [string, Serve][] = [
       ['info', (session, frame, command) => this.#info(session, frame, command)],
       ['config|get', (session, frame, command) => this.#configGet(session, frame, command)],
       ['config|set', (session, frame) => this.#configSet(session, frame)],
     ];
-    const walk = new ScanWalk(topology, this.#gather);
+    const walk = new ScanWalk(topology, this.#gather, hidden);
     const calls = new ScriptCalls(topology, scripts, this.#gather);
     const sha: Serve = (session, frame, command) => calls.evalSha(session, frame, command);
     const shards: [string, Serve][] = [
@@ -99,10 +104,17 @@ export class Wide {
 
   /** A shard drawn by its number of keys, so that each key of the cluster is as likely as with one server. */
   #randomKey(session: Session, command: Command): Outcome {
-    const { nodes } = this.#on.topology;
-    const parts = nodes.flatMap((node) => [partTo(node, DBSIZE), partTo(node, RANDOMKEY)]);
+    const { topology, hidden } = this.#on;
+    const { nodes } = topology;
+    const none = nullReply(session.protocol);
+    // Some may turn out to be copies of other keys.
+    const draws = Array.from({ length: hidden === null ? 1 : DRAWS }, () => RANDOMKEY);
+    const parts = nodes.flatMap((node) => [DBSIZE, ...draws].map((request) => partTo(node, request)));
     const merge = unlessFailed((replies) => {
-      const shards = nodes.map((_, i) => ({ size: Number(textOf(replies[i * 2])), key: replies[i * 2 + 1] }));
+      const shards = nodes.map((_, i) => {
+        const [size, ...keys] = replies.slice(i * (draws.length + 1), (i + 1) * (draws.length + 1));
+        return { size: Number(textOf(size)), key: keys.find((key) => !hidden?.isCopy(key)) ?? none };
+      });
       // What DBSIZE counts may have expired by now.
       const withKeys = shards.filter(({ key }) => key[0] === TYPE.bulk && key[1] !== MINUS);
       return (drawBySize(withKeys) ?? shards[0]).key;
