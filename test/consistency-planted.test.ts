@@ -2,7 +2,7 @@
 // load in which nothing is wrong while the guard is there.
 
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { PlantedBug } from './consistency/planted.ts';
+import type { PlantedInOne } from './consistency/planted.ts';
 import { runScene, SCENES } from './consistency/planted-runs.ts';
 import { describeReport } from './consistency/report.ts';
 import { type RedisProcess, startRedis } from './support/redis.ts';
@@ -25,7 +25,7 @@ beforeEach(async () => {
   await redis.call('FLUSHALL');
 });
 
-describe.each(Object.keys(SCENES) as PlantedBug[])('the %s', (guard) => {
+describe.each(Object.keys(SCENES) as PlantedInOne[])('the %s', (guard) => {
   for (let round = 0; round < ROUNDS; round++) {
     it.each([
       ['is missed when it is off', true],

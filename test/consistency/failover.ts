@@ -41,7 +41,7 @@ export async function runFailover(cluster: Cluster, options: RunOptions): Promis
   const { operations, seed, workers } = options;
   const [victim, replica] = [cluster.nodes[1], cluster.nodes[4]];
   const moments: Moments = { cut: Infinity, killed: Infinity, over: Infinity };
-  const proxy = await proxyFor(cluster.url, workers);
+  const proxy = await proxyFor(cluster.url, workers, options);
   try {
     await loadLibrary(proxy.port);
     const of = (name: string, count: number) =>

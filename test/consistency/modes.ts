@@ -9,6 +9,7 @@ import { beginSlotMove } from '../support/slot-move.ts';
 import { waitFor } from '../support/wait.ts';
 import type { Kind } from './forms.ts';
 import { Load, loadLibrary, type Progress } from './load.ts';
+import type { PlantedBug } from './planted.ts';
 import { Random } from './random.ts';
 import { judgeOrdered, judgeShared, type Report, type Verdict } from './report.ts';
 import { Subject } from './tasks.ts';
@@ -18,6 +19,12 @@ export interface RunOptions {
   readonly workers: number;
   readonly operations: number;
   readonly seed: number;
+  /** Of the heatsink of those who read, by flag name without dashes. */
+  readonly flags?: Readonly<Record<string, string>>;
+  /** Fewer writes, where what is tested takes longer to be there again after each. */
+  readonly calm?: boolean;
+  /** One of planted.ts. */
+  readonly bug?: PlantedBug;
 }
 
 /** For how long a write may go unseen where heatsink is told of it by the server only: the default of
@@ -27,6 +34,9 @@ export const BOUND = 1000;
 const CLIENTS = 16;
 /** Between two writes of the only writer of a key, in milliseconds. */
 const WRITER_PAUSE = 2;
+const CALM_PAUSE = 25;
+/** The share of writes among all that a client does, if not the usual one. */
+const CALM_WRITES = 0.01;
 
 const PLANTED = new URL('planted.ts', import.meta.url).href;
 
@@ -85,7 +95,7 @@ export async function runShared(
   options: RunOptions,
   meanwhile?: (progress: Progress, subjects: readonly Subject[]) => Promise<void>,
 ): Promise<Report> {
-  const proxy = await proxyFor(upstream, options.workers);
+  const proxy = await proxyFor(upstream, options.workers, options);
   try {
     await loadLibrary(proxy.port);
     const subjects = subjectsOf(SHARED, 'shared');
@@ -95,7 +105,8 @@ export async function runShared(
       operations: options.operations,
       ...(meanwhile && { meanwhile: (progress) => meanwhile(progress, subjects) }),
     });
-    for (let i = 0; i < CLIENTS; i++) load.mixed(proxy.port, protocolOf(i), depthOf(i));
+    const writes = options.calm ? CALM_WRITES : undefined;
+    for (let i = 0; i < CLIENTS; i++) load.mixed(proxy.port, protocolOf(i), depthOf(i), writes);
     const ms = await load.run();
     return await report(options, [load], ms, proxy, judgeShared(subjects));
   } finally {
@@ -113,7 +124,7 @@ export async function runApart(
   writerAt: (subject: Subject) => number | Promise<number>,
   meanwhile?: (progress: Progress) => Promise<void>,
 ): Promise<Report> {
-  const proxy = await proxyFor(upstream, options.workers);
+  const proxy = await proxyFor(upstream, options.workers, options);
   try {
     await loadLibrary(proxy.port);
     const subjects = subjectsOf(ORDERED, 'apart');
@@ -126,7 +137,8 @@ export async function runApart(
     });
     const ports = await Promise.all(subjects.map(writerAt));
     subjects.forEach((subject, i) => {
-      load.writer(ports[i], protocolOf(i), subject, WRITER_PAUSE);
+      const pause = options.calm ? CALM_PAUSE : WRITER_PAUSE;
+      load.writer(ports[i], protocolOf(i), subject, pause);
     });
     for (let i = 0; i < CLIENTS; i++) load.mixed(proxy.port, protocolOf(i), depthOf(i), 0);
     const ms = await load.run();
@@ -138,7 +150,7 @@ export async function runApart(
 
 /** The writers on one heatsink, the readers on another one. */
 export async function runTwoHeatsinks(upstream: string, options: RunOptions): Promise<Report> {
-  const writers = await proxyFor(upstream, options.workers);
+  const writers = await proxyFor(upstream, options.workers, options);
   try {
     return await runApart(upstream, options, () => writers.port);
   } finally {
@@ -156,12 +168,14 @@ export async function report(
   const metrics = await proxy.metrics();
   const requests = metrics.sum('heatsink_requests_total');
   const hits = metrics.sum('heatsink_requests_total', { outcome: 'tier_hit' });
+  const copied = metrics.sum('heatsink_fan_out_reads_total', { target: 'copy' });
   return {
     name: `${name}, ${workers === 1 ? '1 worker' : `${workers} workers`}`,
     seed,
     operations: loads.reduce((sum, load) => sum + load.operations, 0),
     requests,
     tierShare: hits / requests,
+    copyShare: copied / requests,
     seconds: ms / 1000,
     violations,
     evidence,

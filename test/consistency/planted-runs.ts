@@ -5,7 +5,7 @@ import type { RedisProcess } from '../support/redis.ts';
 import { form, LIFE, READS, WRITES } from './forms.ts';
 import { Load } from './load.ts';
 import { protocolOf, proxyFor, report, subjectsOf } from './modes.ts';
-import type { PlantedBug } from './planted.ts';
+import type { PlantedInOne } from './planted.ts';
 import { Random } from './random.ts';
 import { judgeShared, type Report } from './report.ts';
 import { type Delay, startSlowRelay } from './slow-relay.ts';
@@ -42,7 +42,7 @@ function readersAndWriters(pause: number) {
 
 const passing = form('passing', (key, value) => [['SET', key, value, 'PX', `${LIFE}`]]);
 
-export const SCENES: Readonly<Record<PlantedBug, Scene>> = {
+export const SCENES: Readonly<Record<PlantedInOne, Scene>> = {
   // The worker that a write comes through drops its own entries; those of the other one are told by the version.
   'version check on hit': {
     workers: 2,
@@ -73,7 +73,7 @@ export const SCENES: Readonly<Record<PlantedBug, Scene>> = {
 /** Plays the scene of a bug, with it or without. The server must not look for expired keys by itself. */
 export async function runScene(
   redis: RedisProcess,
-  name: PlantedBug,
+  name: PlantedInOne,
   options: { planted: boolean; seed: number },
 ): Promise<Report> {
   const { planted, seed } = options;

@@ -4,6 +4,8 @@
 import { Flight } from '../../src/cache/flights.ts';
 import { Tier } from '../../src/cache/tier.ts';
 import { Versions } from '../../src/cache/versions.ts';
+import { clock } from '../../src/clock.ts';
+import { FanOut } from '../../src/fanout/fan-out.ts';
 import { Fills } from '../../src/proxy/reads/fills.ts';
 
 export const PLANTED = {
@@ -44,6 +46,11 @@ export const PLANTED = {
     Object.defineProperty(Flight.prototype, 'sent', { get: () => false });
   },
 
+  /** A copy is asked, and believed, though its key was written since it was made. */
+  'version check on copies'() {
+    FanOut.prototype.holds = ({ endsAt, proof }) => clock.ms < endsAt && clock.ms < proof.until;
+  },
+
   /** An entry outlives its key's time to live. */
   'PTTL bound'() {
     const { publish } = Fills.prototype;
@@ -54,6 +61,8 @@ export const PLANTED = {
 };
 
 export type PlantedBug = keyof typeof PLANTED;
+/** Those that show themselves in front of one server. */
+export type PlantedInOne = Exclude<PlantedBug, 'version check on copies'>;
 
 const bug = process.env.PLANTED_BUG;
 if (bug !== undefined) PLANTED[bug as PlantedBug]();

@@ -15,6 +15,8 @@ export interface Report {
   /** How many requests the clients sent of which the tier answered what share. */
   readonly requests: number;
   readonly tierShare: number;
+  /** How many reads were sent to copies, in the same terms. */
+  readonly copyShare: number;
   readonly seconds: number;
   readonly violations: number;
   /** The first ones of each key, with the operations around them. */
@@ -85,11 +87,12 @@ export function sum(all: readonly (readonly [Subject, Findings])[]): Verdict {
 }
 
 export function describeReport(report: Report): string {
-  const { name, operations, requests, tierShare, seconds, violations, stalest, errors } = report;
+  const { name, operations, requests, tierShare, copyShare, seconds, violations, stalest, errors } = report;
   const parts = [
     `${operations} operations`,
     `${requests} requests`,
     `${(100 * tierShare).toFixed(0)} % from the tier`,
+    ...(copyShare > 0 ? [`${(100 * copyShare).toFixed(0)} % of copies`] : []),
     `${violations} violations`,
     ...(stalest > 0 ? [`stale for ${stalest.toFixed(1)} ms at the most`] : []),
     ...(errors.size > 0 ? [`${[...errors.values()].reduce((sum, count) => sum + count, 0)} errors`] : []),

@@ -10,19 +10,24 @@ const SEED = Number(process.env.CHECKER_SEED ?? Math.floor(Math.random() * 2 ** 
 
 /** Of one test, in milliseconds. */
 export const TIMEOUT = 60_000 + OPERATIONS / 5;
-/** Less would not be a test of the tier. */
-const LEAST_TIER_SHARE = 0.05;
+/** Less would not be a test of the tier, or of copies. */
+const LEAST_SHARE = 0.05;
 
-export function optionsOf(name: string, workers: number): RunOptions {
-  return { name, workers, operations: OPERATIONS, seed: SEED };
+export function optionsOf(
+  name: string,
+  workers: number,
+  more: Pick<RunOptions, 'flags' | 'calm' | 'bug'> = {},
+): RunOptions {
+  return { name, workers, operations: OPERATIONS, seed: SEED, ...more };
 }
 
-export function expectClean(report: Report): void {
+/** `share`: of which kind reads there must be enough. */
+export function expectClean(report: Report, share: 'tierShare' | 'copyShare' = 'tierShare'): void {
   console.log(describeReport(report));
-  const { seed, evidence, violations, errors, operations, tierShare } = report;
+  const { seed, evidence, violations, errors, operations } = report;
   expect(evidence, `seed ${seed}`).toEqual([]);
   expect(violations).toBe(0);
   expect([...errors]).toEqual([]);
   expect(operations).toBeGreaterThanOrEqual(OPERATIONS);
-  expect(tierShare).toBeGreaterThan(LEAST_TIER_SHARE);
+  expect(report[share]).toBeGreaterThan(LEAST_SHARE);
 }
