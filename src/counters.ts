@@ -21,6 +21,8 @@ const copies = 'Copies of hot keys on other masters by what became of them';
 const spread = 'Reads of keys with copies by where they were sent';
 const large = 'Requests and replies too large to be held, passed on as they came';
 const big = 'Values above bigKeys.bytes or bigKeys.elements that went by, one for each key of a request';
+const leases = 'Leases of missing keys by how clients came by them';
+const leaseWaits = 'Reads that waited for a missing key to be rebuilt, by what ended their wait';
 const bytes = 'Bytes read and written on client connections';
 
 const row = (metric: string, help: string, labels?: Record<string, string>): Row =>
@@ -54,6 +56,13 @@ export const COUNTERS = {
   ),
   refreshes: row('tier_refreshes', 'Replies of hot keys that were read again ahead of their end'),
   negativeHits: row('negative_hits', 'Reads of missing keys that are not hot that were served from the tier'),
+  leaseGiven: row('leases', leases, { how: 'given' }),
+  leasePassedSilent: row('leases', leases, { how: 'passed_on_silence' }),
+  leasePassedGone: row('leases', leases, { how: 'passed_on_disconnect' }),
+  leaseWaitFound: row('lease_waits', leaseWaits, { result: 'value' }),
+  leaseWaitLease: row('lease_waits', leaseWaits, { result: 'lease' }),
+  leaseWaitTimedOut: row('lease_waits', leaseWaits, { result: 'timed_out' }),
+  leaseWaitEnded: row('lease_waits', leaseWaits, { result: 'ended' }),
   evictions: row('tier_evictions', 'Entries dropped from the local tier to make room'),
   invalidatedByPush: row('invalidations', invalidations, { cause: 'server_push' }),
   invalidatedByWrite: row('invalidations', invalidations, { cause: 'write' }),
@@ -147,6 +156,8 @@ const GAUGES = {
   largest: 'worst',
   /** Copies of keys on other masters. */
   copies: 'sum',
+  /** Reads that wait for a missing key to be rebuilt. */
+  leaseWaiters: 'sum',
 } as const;
 
 type GaugeName = keyof typeof GAUGES;

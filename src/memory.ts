@@ -2,6 +2,7 @@
 // each other. What is in it can be given to a worker thread as it is.
 
 import { randomUUID } from 'node:crypto';
+import { Leases, leaseMemory } from './cache/leases.ts';
 import { Versions } from './cache/versions.ts';
 import { witnessMemory } from './cache/witness.ts';
 import type { Config } from './config/schema.ts';
@@ -17,6 +18,7 @@ export interface SharedMemory {
   readonly counters: SharedArrayBuffer;
   readonly witness: SharedArrayBuffer;
   readonly heat: HeatMemory;
+  readonly leases: SharedArrayBuffer;
   /** One cell: the id of the client that came last. */
   readonly clientIds: SharedArrayBuffer;
   /** One cell of 64 bits: how many slow commands there were. */
@@ -36,6 +38,7 @@ export function createMemory({ workers, hot }: Pick<Config, 'workers' | 'hot'>):
     counters: new CounterMemory(workers).shared,
     witness: witnessMemory(),
     heat: heatMemory(workers, hot),
+    leases: leaseMemory(),
     clientIds: new SharedArrayBuffer(4),
     slowCommands: new SharedArrayBuffer(8),
     peers: peerMemory(`heatsink ${randomUUID()}`, workers),
@@ -45,11 +48,15 @@ export function createMemory({ workers, hot }: Pick<Config, 'workers' | 'hot'>):
   };
 }
 
-/** Takes out what a worker that has crashed leaves behind: its writes, which may have been executed, and its clients. */
+/**
+ * Takes out what a worker that has crashed leaves behind: its writes, which may have been executed, its clients, and
+ * the leases that they had.
+ */
 export function forgetWorker(memory: SharedMemory, worker: number): void {
   Atomics.store(new Int32Array(memory.peers.present), worker, 0);
   new Versions(memory.workers, 0, memory.versions).workerLost(worker);
   new CounterMemory(memory.workers, memory.counters).workerLost(worker);
+  new Leases(memory.leases, 0).workerLost(worker);
   for (const quota of [memory.clients, memory.pinned]) new Quota(quota, worker, 0).abandon();
 }
 

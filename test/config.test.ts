@@ -60,6 +60,7 @@ describe('precedence', () => {
         authDelay: 5000,
       },
       shed: { lag: 0 },
+      lease: { wait: 1000, hold: 500 },
       nodes: {
         connectTimeout: 2000,
         replyTimeout: 5000,

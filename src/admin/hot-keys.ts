@@ -9,7 +9,7 @@ export function showHotKeys(keys: readonly HotKey[], info: AdminSource['info']):
 }
 
 function show(of: HotKey): object {
-  const { key, readsPerSecond, hotSince, hits, bytes, entries, copies } = of;
+  const { key, readsPerSecond, hotSince, hits, bytes, entries, copies, lease } = of;
   return {
     ...(isUtf8(key) ? { key: key.toString() } : { key: key.toString('base64'), encoding: 'base64' }),
     reads_per_second: readsPerSecond,
@@ -19,6 +19,7 @@ function show(of: HotKey): object {
     entries,
     bytes,
     ...(copies > 0 && { copies }),
+    ...(lease && { lease: { held_ms: lease.heldMs, waiters: lease.waiters } }),
   };
 }
 

@@ -2,7 +2,7 @@
 
 import { type BigKeyList, mergeBigKeys } from '../proxy/seen/big-keys.ts';
 import { mergeSlowCommands, type SlowCommands } from '../proxy/seen/slow-log.ts';
-import type { AdminSource, HotKey, NodeState, ReplicaState, Snapshot } from './snapshot.ts';
+import type { AdminSource, HotKey, LeaseState, NodeState, ReplicaState, Snapshot } from './snapshot.ts';
 
 /** The workers of one process. */
 export interface Workers {
@@ -110,5 +110,15 @@ function mergeKey(parts: readonly HotKey[]): HotKey {
     bytes: sum(({ bytes }) => bytes),
     entries: sum(({ entries }) => entries),
     copies: sum(({ copies }) => copies),
+    lease: mergeLeases(parts.flatMap(({ lease }) => lease ?? [])),
+  };
+}
+
+/** Who has the lease is known to all workers; those who wait are each one's own. */
+function mergeLeases(parts: readonly LeaseState[]): LeaseState | null {
+  if (parts.length === 0) return null;
+  return {
+    heldMs: parts.find(({ heldMs }) => heldMs !== null)?.heldMs ?? null,
+    waiters: parts.reduce((total, { waiters }) => total + waiters, 0),
   };
 }

@@ -57,6 +57,11 @@ export const METRICS: readonly MetricRow[] = [
     ({ counters }) => counters[G.pinned],
   ),
   gauge(
+    'lease_waiters',
+    'Reads that wait for a missing key to be rebuilt',
+    ({ counters }) => counters[G.leaseWaiters],
+  ),
+  gauge(
     'event_loop_lag_seconds',
     'How late the thread that is latest was last',
     ({ counters }) => counters[G.loopLag],

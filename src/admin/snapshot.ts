@@ -54,6 +54,15 @@ export interface HotKey {
   readonly writeHot: boolean;
   /** On other masters. */
   readonly copies: number;
+  readonly lease?: LeaseState | null;
+}
+
+/** That a missing key is being rebuilt. */
+export interface LeaseState {
+  /** Milliseconds for which a client has had the lease; null while nobody has. */
+  readonly heldMs: number | null;
+  /** Reads that wait. */
+  readonly waiters: number;
 }
 
 export interface AdminSource {

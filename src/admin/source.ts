@@ -10,7 +10,7 @@ import { mergeSlowCommands, type SlowLog } from '../proxy/seen/slow-log.ts';
 import type { UpstreamNode } from '../upstream/node.ts';
 import type { Replica } from '../upstream/replica.ts';
 import type { Topology } from '../upstream/topology.ts';
-import type { AdminSource, HotKey, Snapshot } from './snapshot.ts';
+import type { AdminSource, HotKey, LeaseState, Snapshot } from './snapshot.ts';
 
 export interface Serving {
   /** The counters of all workers, summed up. */
@@ -22,6 +22,7 @@ export interface Serving {
   readonly topology: Topology;
   readonly sizes: Sizes;
   readonly slowLog: SlowLog;
+  readonly leaseOf: (keyHash: number) => LeaseState | null;
   readonly info: AdminSource['info'];
   /** Whether entries are to be tracked at all. */
   readonly tracks: boolean;
@@ -65,6 +66,7 @@ export function createSource(serving: Serving): AdminSource {
         hot: heat.hot,
         writeHot: heat.writeHot,
         copies: serving.copiesOf(heat.keyHash),
+        lease: serving.leaseOf(heat.keyHash),
         ...tier.usage(heat.keyHash),
       }));
     },

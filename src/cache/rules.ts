@@ -23,6 +23,8 @@ export interface KeySettings {
   readonly negative: boolean;
   readonly reads: Readers;
   readonly fanOut: FanOutMode;
+  /** Whether one client at a time is told that the key is missing while it is hot. */
+  readonly lease: boolean;
 }
 
 export interface Rule extends Partial<KeySettings> {

@@ -44,6 +44,11 @@ export class Versions {
     return Atomics.load(this.#cells, this.#epoch);
   }
 
+  /** Another number whenever the key may have changed; a later one is ahead of it, though it wraps. */
+  stamp(keyHash: number): number {
+    return (this.of(keyHash) + this.epoch()) | 0;
+  }
+
   /** Whether a write of the bucket, or of everything, is under way: then nobody hits, joins or publishes. */
   writing(keyHash: number): boolean {
     const at = (keyHash & this.#mask) * this.#stride;

@@ -8,6 +8,7 @@ import type { ClientLimits } from '../proxy/clients/client-limits.ts';
 import type { Gate } from '../proxy/clients/gate.ts';
 import type { LagLimit } from '../proxy/loop-lag.ts';
 import type { FillLimits } from '../proxy/reads/fills.ts';
+import type { LeaseLimits } from '../proxy/reads/lease-waits.ts';
 import type { Sizes } from '../proxy/seen/sizes.ts';
 import type { SlowLog } from '../proxy/seen/slow-log.ts';
 import type { Quota } from '../quota.ts';
@@ -22,6 +23,7 @@ export interface Tuned {
   readonly share: (all: number) => number;
   readonly keep: KeepLimits;
   readonly limits: FillLimits & { verifyShare: number };
+  readonly leaseLimits: LeaseLimits;
   readonly log: { level: string };
   /** What /hotkeys shows and says. */
   readonly shown: { top: number; thresholdPerSecond: number };
@@ -43,6 +45,7 @@ export function appliersFor(tuned: Tuned): Appliers {
     detector,
     tier,
     limits,
+    leaseLimits,
     log,
     shown,
     clients,
@@ -135,6 +138,12 @@ export function appliersFor(tuned: Tuned): Appliers {
     'bigKeys.top': (top) => sizes.tune({ top }),
     'slowLog.slowerThan': (slowerThan) => slowLog.tune({ slowerThan }),
     'slowLog.maxLen': (maxLen) => slowLog.tune({ maxLen }),
+    'lease.wait'(value) {
+      leaseLimits.wait = value;
+    },
+    'lease.hold'(value) {
+      leaseLimits.hold = value;
+    },
     'log.level'(value) {
       log.level = value;
     },

@@ -147,6 +147,25 @@ answers. The primary is asked only where no replica is fit, and whenever one ans
   one, as for any client that reads from them. From the first ASK or new owner that heatsink meets on, all such reads of
   those nodes go to the primaries, until 5 s after the last one.
 
+### Leases
+
+A hot key that is missing, as it has expired or was deleted, is rebuilt by one client where a rule says \`lease: on\`.
+Of all who find it missing, over all workers, one gets the reply that says so: it has the lease. The others wait until
+the key is there, whoever writes it, for \`lease.wait\` at the most; then they are told that it is missing, too. When
+the client with the lease disconnects, or says nothing for \`lease.hold\`, the lease passes on to one of those who wait.
+
+- Reads of a whole value take part, whose empty reply proves that there is no key: GET, HGETALL, HKEYS, HVALS, SMEMBERS,
+  JSON.GET, and LRANGE, ZRANGE and ZREVRANGE from 0 to -1. Those of clients with a transaction, WATCH or CLIENT TRACKING
+  of their own do not, nor do keys with consistency \`off\`. That a key is missing is never kept for them, though a rule
+  says \`negative: on\`.
+- Anything that clients write fills a lease: SET, HSET, RESTORE, transactions, scripts. So does what is written behind
+  heatsink's back.
+- Give leases for keys that whoever finds them missing does rebuild, in less than \`lease.hold\`. Who reads a hot key that
+  nobody writes waits in vain.
+- Replies keep their order, so what a client sends behind a read that waits is answered after it. On a connection that
+  many callers share, where one of them has the lease, a write of the key overtakes the reads of it that wait, which are
+  answered with what it wrote; any other command ends their wait, as the one with the lease may need its answer.
+
 ## TLS and Sentinel
 
 - Clients: with \`tls.cert\` and \`tls.key\` the port of \`listen\` speaks TLS and nothing else. With \`tls.listen\` as

@@ -71,6 +71,11 @@ export const RULE_SETTINGS = {
     otherwise: 'as the option `fanOut` says',
     doc: 'While the key is hot, have copies of it on the other masters of a cluster, and spread its reads over all: off, large (replies that do not fit into the tier) or on (instead of keeping them in the tier)',
   },
+  lease: {
+    ...onOff,
+    otherwise: 'off',
+    doc: 'Whether one client at a time is told that a hot key is missing, and others wait for what that one writes',
+  },
 } as const satisfies Record<string, Setting>;
 
 type Settings = {

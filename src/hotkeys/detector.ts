@@ -96,6 +96,13 @@ export class Detector {
     return heat?.hot ? heat : null;
   }
 
+  /** Whether a key with that hash is hot, though this worker may not have met it. */
+  isHot(keyHash: number): boolean {
+    if (!this.#windows.mayBeHot(keyHash)) return false;
+    const slot = this.#windows.find(keyHash);
+    return slot >= 0 && this.#windows.isHot(slot);
+  }
+
   /** False only if no key with that hash is hot in any worker. */
   mayBeHot(keyHash: number): boolean {
     return this.#windows.mayBeHot(keyHash);

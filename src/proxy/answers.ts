@@ -17,6 +17,7 @@ import { REPLACED, type Topology } from '../upstream/topology.ts';
 import type { CopyReads } from './reads/copy-reads.ts';
 import type { Fills } from './reads/fills.ts';
 import type { LastValues } from './reads/last-values.ts';
+import type { LeaseAnswer, LeaseWaits } from './reads/lease-waits.ts';
 import type { Negatives } from './reads/negatives.ts';
 import { type Redirects, UNSERVED } from './redirects.ts';
 import { NO_WRITE, type Request, recycle, share } from './request.ts';
@@ -43,6 +44,8 @@ export interface AnswersOptions {
   readonly sizes: Sizes;
   /** Null where no key can have copies. */
   readonly copies: CopyReads | null;
+  /** Null where no rule gives leases. */
+  readonly leases: LeaseWaits | null;
   readonly counters: Counters;
 }
 
@@ -123,8 +126,9 @@ export class Answers implements CallOwner {
     if (request.load !== null) request.load.bytes += end - start;
     if (request.fill !== null) this.#on.fills.publish(request, request.fill, buf, start, end);
     else if (request.asks !== ASKS_OTHER || request.mayFill) this.#saw(request, buf, start, end);
-    if (request.listed) this.#land(request, buf, start, end);
-    else finish(request, buf, start, end);
+    const answer = request.lease ? (this.#on.leases?.answer(request, buf, start, end) ?? null) : null;
+    if (request.listed || request.joined !== null) this.#land(request, buf, start, end, answer);
+    else finish(request, buf, start, end, answer);
   }
 
   /** Whatever the tiers keep that this answer of a server shows to be old must not be served after it. */
@@ -147,19 +151,20 @@ export class Answers implements CallOwner {
     }
   }
 
-  #land(request: Request, buf: Buffer, start: number, end: number): void {
+  #land(request: Request, buf: Buffer, start: number, end: number, answer: LeaseAnswer | null): void {
     const boarding = this.#on.flights.landed(request) as Request | null;
     let passenger = request.joined as Request | null;
-    finish(request, buf, start, end);
+    finish(request, buf, start, end, answer);
     while (passenger !== null) {
       const next = passenger.nextJoined as Request | null;
-      finish(passenger, buf, start, end);
+      finish(passenger, buf, start, end, answer);
       passenger = next;
     }
-    if (boarding !== null) this.#depart(boarding);
+    if (boarding !== null) this.depart(boarding);
   }
 
-  #depart(flight: Request): void {
+  /** Sends a read for those who have joined it, or answers it from the tier. */
+  depart(flight: Request): void {
     const { tier, fills, detector, counters, copies } = this.#on;
     const { buf } = flight.chunk as { buf: Buffer };
     const end = flight.offset + flight.length;
@@ -210,7 +215,8 @@ function laneOf(request: Request, node: UpstreamNode): Carrier {
   return request.session?.laneTo(node) ?? node.lane(request.space, 0);
 }
 
-function finish(request: Request, buf: Buffer, start: number, end: number): void {
+function finish(request: Request, buf: Buffer, start: number, end: number, answer: LeaseAnswer | null): void {
+  if (answer?.keeps(request)) return;
   if (request.session === null) recycle(request);
   else request.session.complete(request, buf, start, end);
 }

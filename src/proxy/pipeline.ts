@@ -11,6 +11,7 @@
 //   shed       loop-lag.ts           is this thread too late already?                -> refusal
 //   keys       commands/keys         which keys
 //   detect     hotkeys/detector      reads are counted
+//              reads/lease-waits     may it have to wait for whoever rebuilds its key?
 //   coalesce   reads/shared-reads    is the same read waiting to be sent?           -> joins it
 //   spread     reads/copy-reads      has its key copies on other nodes?             -> one of them is asked
 //   route      upstream/topology     which node; several get a part each            (many-keys.ts, scatter.ts)
@@ -57,6 +58,8 @@ import type { ManyKeys } from './many-keys.ts';
 import { DONE, FORWARD, HOLD, type Outcome } from './outcome.ts';
 import type { OwnConnection } from './pinned/own-connection.ts';
 import type { CopyReads } from './reads/copy-reads.ts';
+import type { LeaseOrder } from './reads/lease-order.ts';
+import type { LeaseWaits } from './reads/lease-waits.ts';
 import type { ReplicaReads } from './reads/replica-reads.ts';
 import { SHARED_MAX, type SharedReads } from './reads/shared-reads.ts';
 import type { Verifier } from './reads/verify.ts';
@@ -81,6 +84,8 @@ export interface PipelineParts {
   /** Both null where no key can have copies. */
   readonly copies: CopyReads | null;
   readonly copyNames: CopyNameGuard | null;
+  /** Null where no rule gives leases. */
+  readonly leases: { readonly waits: LeaseWaits; readonly order: LeaseOrder } | null;
   readonly downloads: Downloads;
   readonly uploads: Uploads;
   readonly answers: Answers;
@@ -150,9 +155,11 @@ export class Pipeline implements Servant {
   /** Serves one request, or returns false if it must wait. */
   serve(session: Session, asked: RequestFrame): boolean {
     const { topology, jitter } = this.#on;
-    if (this.#hit(session, asked, session.tierSpace)) return true;
+    if (session.leaseWaits === 0 && this.#hit(session, asked, session.tierSpace)) return true;
     let frame = asked;
     let command = this.#on.table().find(frame);
+    if (session.leaseWaits > 0 && this.#on.leases?.order.admits(session, frame, command) === false)
+      return false;
     if (jitter !== null && command !== null && command.expiry !== null) {
       frame = jitter.apply(asked, command, session.space);
       if (frame !== asked) command = this.#on.table().find(frame);
@@ -187,6 +194,7 @@ export class Pipeline implements Servant {
   }
 
   upload(session: Session, frame: RequestFrame): Upload | typeof HOLD | typeof FORWARD {
+    if (session.leaseWaits > 0) this.#on.leases?.order.beforeUpload(session);
     // With a subcommand or a key: what they say must be there.
     const command = frame.found < 2 ? null : this.#on.table().find(frame);
     if (command !== null && this.#on.copyNames?.names(frame, command, frame.found)) return FORWARD;
@@ -206,6 +214,12 @@ export class Pipeline implements Servant {
 
   left(session: Session): void {
     this.#on.own.left(session);
+  }
+
+  lapsed(session: Session): void {
+    const waits = this.#on.leases?.waits;
+    if (session.closed) waits?.forget(session);
+    else waits?.leaves(session);
   }
 
   /** All replies of an upstream chunk were given out. */
@@ -240,7 +254,7 @@ export class Pipeline implements Servant {
   }
 
   #oneKey(session: Session, frame: RequestFrame, command: Command, keyArgument: number): boolean {
-    const { topology, detector, dispatch, downloads, rules, tierOn, copies } = this.#on;
+    const { topology, detector, dispatch, downloads, rules, tierOn, leases, copies } = this.#on;
     const { buf, view, start, end, args } = frame;
     const keyStart = start + args[keyArgument * 2];
     const keyEnd = start + args[keyArgument * 2 + 1];
@@ -257,6 +271,8 @@ export class Pipeline implements Servant {
     if (command.isRead) {
       request.asks = command.asks;
       const heat = detector.count(request.keyHash, view, keyStart, keyEnd);
+      if (leases !== null && command.cacheable && session.pins === null && end - start <= SHARED_MAX)
+        leases.waits.enlist(frame, command, request, keyStart, keyEnd);
       if (downloads.knownUntil > clock.ms && downloads.expects(session, frame)) {
         this.#aside(session, frame, request, node);
         return true;
@@ -324,7 +340,7 @@ export class Pipeline implements Servant {
       const outcome = this.#on.own.guard(session, frame, command);
       if (outcome !== FORWARD) return outcome;
       // Who may see some keys only may be served from the tier now that the keys are known to be among them.
-      if (session.pins === null && session.tierSpace !== session.space) {
+      if (session.pins === null && session.tierSpace !== session.space && session.leaseWaits === 0) {
         if (this.#hit(session, frame, session.space)) return DONE;
       }
     }

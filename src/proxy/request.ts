@@ -2,6 +2,7 @@
 // an upstream node. Requests are reused, so that serving one allocates nothing.
 
 import { Flight } from '../cache/flights.ts';
+import type { HeldLease } from '../cache/leases.ts';
 import type { FanOutMode } from '../cache/rules.ts';
 import { ASKS_OTHER, type Asks } from '../cache/witness.ts';
 import type { Load } from '../fanout/key-copies.ts';
@@ -36,7 +37,10 @@ export interface Asker extends CallClient {
   shared: number;
   writing: number;
   /** The oldest of its requests without a reply. */
-  readonly waiting: object | null;
+  readonly waiting: Request | null;
+  /** How many of its requests wait for whoever rebuilds their keys, and the leases that it was given; see lease-waits.ts. */
+  leaseWaits: number;
+  leases: readonly HeldLease[];
   /** Whether it has not taken much of what it was sent already. */
   readonly slow: boolean;
   /** Its upstream connections of its own, if it has any. */
@@ -49,6 +53,8 @@ export interface Asker extends CallClient {
   complete(request: Request, buf: Buffer, start: number, end: number): void;
   /** The next bytes of the reply to the request that is `waiting`; `complete` gets the last ones, or none. */
   part(buf: Buffer, start: number, end: number): void;
+  /** What it waits with may go on once this chunk is done. */
+  touch(): void;
   /** Ends the connection at once. */
   kill(): void;
 }
@@ -94,6 +100,11 @@ export class Request extends Flight {
   /** Whether its key may have copies, and the load that it is part of when its key has some. */
   fanOut: FanOutMode = 'off';
   load: Load | null = null;
+  /** Whether it may have to wait for whoever rebuilds its key, and since which state of the key: see lease-waits.ts. */
+  lease = false;
+  stamp = 0;
+  /** Until when it does, on `clock.ms`; 0 while it has not. */
+  waitUntil = 0;
 
   /** Not behind a write of its own client that may have been executed: the read would see what came after it. */
   override get mayRepeat(): boolean {
@@ -164,5 +175,7 @@ export function recycle(request: Request): void {
     request.load.outstanding--;
     request.load = null;
   }
+  request.lease = false;
+  request.waitUntil = 0;
   if (pool.length < POOL_MAX) pool.push(request);
 }

@@ -1,6 +1,7 @@
 // One client connection: its bytes in, its replies out in the order of its requests, and when it must wait.
 
 import type { Socket } from 'node:net';
+import type { HeldLease } from '../cache/leases.ts';
 import { clock } from '../clock.ts';
 import { C, type Counters } from '../counters.ts';
 import { errorReply } from '../resp3/encode.ts';
@@ -26,6 +27,7 @@ const READ_AHEAD = 1024 * 1024;
 /** Bytes from which on a request is not gathered if it can be passed on as it comes. */
 const LARGE_REQUEST = 1024 * 1024;
 const NOTHING = Buffer.alloc(0);
+const NO_LEASES: readonly HeldLease[] = [];
 /** 'close' follows. */
 const ignore = () => {};
 /** Of the error UNBLOCKED. */
@@ -53,6 +55,8 @@ export interface Servant extends Beginning {
   touched(session: Session): void;
   /** Its client says nothing more, and waits for what may take any time. */
   left(session: Session): void;
+  /** It waits for a lease or has one, and its client says nothing more, or is gone. */
+  lapsed(session: Session): void;
 }
 
 export class Session extends Client implements Asker {
@@ -60,6 +64,8 @@ export class Session extends Client implements Asker {
   /** Those of the requests without a reply that travel apart (`Request.shared`), and those that write. */
   shared = 0;
   writing = 0;
+  leaseWaits = 0;
+  leases = NO_LEASES;
   /** The topology generation under which the pending ones were routed. */
   generation = 0;
   /** Increments of this turn that others may be added to: what it sends next must not overtake them. */
@@ -106,6 +112,7 @@ export class Session extends Client implements Asker {
     this.socket.on('drain', () => this.settle());
     this.socket.on('end', () => {
       this.#ended = true;
+      this.#lapse();
       if (this.waits) pipeline.left(this);
       else this.settle();
     });
@@ -129,6 +136,15 @@ export class Session extends Client implements Asker {
 
   get slow(): boolean {
     return this.#blocked;
+  }
+
+  /** Requests without a reply, but for those that wait until somebody rebuilds their key. */
+  get #open(): number {
+    return this.pending - this.leaseWaits;
+  }
+
+  touch(): void {
+    if (!this.dirty) this.#pipeline.touched(this);
   }
 
   sendAside(request: Request, node: UpstreamNode): void {
@@ -212,7 +228,7 @@ export class Session extends Client implements Asker {
     this.#blocked = this.#outbox.backlog > SLOW_CLIENT;
     if (this.pins !== null) this.#settlePins(this.pins);
     if (this.#asides !== null && !this.#asides.settle(this.#blocked)) this.#asides = null;
-    if (this.held && !this.#blocked && this.pending <= this.#pipeline.maxPipeline >> 1) this.release();
+    if (this.held && !this.#blocked && this.#open <= this.#pipeline.maxPipeline >> 1) this.release();
     this.#endIfDone();
   }
 
@@ -234,6 +250,7 @@ export class Session extends Client implements Asker {
     this.#input.release();
     this.#frame.reset();
     this.leave();
+    this.#lapse();
     this.#asides?.release();
     for (let request = this.#head; request !== null; ) {
       const next = request.next;
@@ -243,6 +260,10 @@ export class Session extends Client implements Asker {
     }
     this.#head = null;
     this.#tail = null;
+  }
+
+  #lapse(): void {
+    if (this.leaseWaits > 0 || this.leases.length > 0) this.#pipeline.lapsed(this);
   }
 
   #emit(src: Buffer, start: number, end: number): void {
@@ -349,7 +370,7 @@ export class Session extends Client implements Asker {
         break;
       }
       this.#blocked ||= this.#outbox.backlog > SLOW_CLIENT;
-      if (this.pending >= pipeline.maxPipeline || this.#blocked) {
+      if (this.#open >= pipeline.maxPipeline || this.#blocked) {
         this.held = true;
         break;
       }

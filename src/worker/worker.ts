@@ -67,6 +67,7 @@ import { readFacts, readKeys } from '../upstream/describe.ts';
 import { watchHealth } from '../upstream/health.ts';
 import type { UpstreamNode } from '../upstream/node.ts';
 import { composeFanOut } from './fan-out.ts';
+import { composeLeases } from './leases.ts';
 import { composeOwn } from './own-connections.ts';
 import { composeSeen } from './seen.ts';
 import { reachUpstream } from './upstream.ts';
@@ -141,8 +142,14 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     negative: false,
     reads: 'primary',
     fanOut: config.fanOut,
+    lease: false,
   });
   const tracks = config.tier.enabled && rules.use('consistency', (value) => value === 'tracked');
+  const tierOn = config.tier.enabled;
+  const leases = composeLeases({
+    ...{ config, memory, worker, rules, tierOn, versions, detector, topology, counters, answered: chunkDone },
+    later: () => ({ clients: pipeline, pause, reads }),
+  });
   topology.onMoved = (moved) => {
     invalidation.slotsMoved(moved);
     peers.tell('topology changed', null);
@@ -185,6 +192,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       topology,
       sizes,
       slowLog,
+      leaseOf: (keyHash) => leases.waits.stateOf(keyHash),
       info,
       tracks,
       copiesOf: (keyHash) => fanOut?.copiesOf(keyHash) ?? 0,
@@ -220,7 +228,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     limits,
     lastValues,
     rules,
-    planRefresh: (entry, { asks }, { sentAt }) => refreshes.plan(entry, asks, sentAt),
+    planRefresh: (entry, { asks, lease }, { sentAt }) => refreshes.plan(entry, asks, lease, sentAt),
   });
   const downloads = new Downloads({
     topology,
@@ -250,6 +258,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     lastValues,
     sizes,
     copies,
+    leases: leases.inUse?.waits ?? null,
     counters,
   });
   const refreshes = new Refreshes({
@@ -262,7 +271,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     answers,
     counters,
   });
-  const tierOn = config.tier.enabled;
+  const reads = new SharedReads({ flights, fills, versions, answers, counters, tierOn, negatives, copies });
   const scatter = new Scatter(redirects, answers, sizes, counters, hidden);
   const dispatch = new Dispatch(counters, scatter, writes);
   const sessions = new Map<number, Session>();
@@ -313,6 +322,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     share,
     keep,
     limits,
+    leaseLimits: leases.limits,
     log,
     shown: info,
     clients: () => pipeline,
@@ -330,6 +340,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     counters[G.tracked] = tracked();
     counters[G.pinned] = pinQuota.own;
     counters[G.writeHot] = detector.writeHot;
+    counters[G.leaseWaiters] = leases.waits.lines.count();
   };
   const wide = new Wide({
     topology,
@@ -378,7 +389,8 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     rules,
     detector,
     topology,
-    reads: new SharedReads({ flights, fills, versions, answers, counters, tierOn, negatives, copies }),
+    reads,
+    leases: leases.inUse,
     replicaReads:
       topology.replicas === null
         ? null
@@ -437,6 +449,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     reusePort: memory.workers > 1,
   });
   onClose(() => listener.close(shutdown.timeout));
+  onClose(() => leases.waits.stop());
   const health = watchHealth(control, (trouble) => {
     if (trouble === null) log.info('the upstream answers again');
     else log.error({ reason: trouble }, 'the upstream does not answer');

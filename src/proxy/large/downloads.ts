@@ -102,7 +102,7 @@ export class Downloads {
 
   /** Takes those who share the read, or wait for the next one, out of it: each with its own bytes of the request. */
   #leave(flight: Request): Request[] {
-    if (!flight.listed) return [];
+    if (!flight.listed && flight.joined === null) return [];
     const { flights } = this.#on;
     const boarding = flights.landed(flight) as Request | null;
     const passengers = [...takeJoined(flight), ...(boarding === null ? [] : takeJoined(boarding))];

@@ -8,6 +8,7 @@ import type { Entry, Tier } from '../../cache/tier.ts';
 import type { Versions } from '../../cache/versions.ts';
 import type { Witness } from '../../cache/witness.ts';
 import { clock } from '../../clock.ts';
+import { saysMissing } from '../../commands/whole-reads.ts';
 import { C, type Counters } from '../../counters.ts';
 import { encodeRequest } from '../../resp3/encode.ts';
 import { hashBytes, viewOf } from '../../resp3/hash.ts';
@@ -114,6 +115,8 @@ export class Fills {
     const unchanged = !versions.writing(request.keyHash) && versions.current(request.keyHash, version, epoch);
     if (!unchanged) heat.changed();
     const fits =
+      // That a key is missing is not what everybody may be told who asks for it.
+      !(request.lease && saysMissing(buf, start)) &&
       buf[start] !== TYPE.error &&
       buf[start] !== TYPE.bulkError &&
       heat.hot &&

@@ -42,14 +42,14 @@ export class Refreshes {
   }
 
   /** Has an entry read again that was filled by a read sent at `sentAt` (`clock.ms`). */
-  plan(entry: Entry, asks: Asks, sentAt: number): void {
+  plan(entry: Entry, asks: Asks, lease: boolean, sentAt: number): void {
     const now = clock.ms;
     const wait = Math.max(PAUSE, dueAt(entry, sentAt, now, Math.random()) - now);
     // The tier clears it when the entry goes.
-    entry.refresh = setTimeout(() => this.#refresh(entry, asks), wait).unref();
+    entry.refresh = setTimeout(() => this.#refresh(entry, asks, lease), wait).unref();
   }
 
-  #refresh(entry: Entry, asks: Asks): void {
+  #refresh(entry: Entry, asks: Asks, lease: boolean): void {
     const { versions, flights, fills, detector, topology, answers, counters } = this.#on;
     entry.refresh = null;
     clock.tick();
@@ -67,6 +67,8 @@ export class Refreshes {
     request.keyEnd = entry.keyEnd;
     request.asks = asks;
     request.mayFill = true;
+    request.lease = lease;
+    request.stamp = versions.stamp(entry.keyHash);
     request.repeatable = true;
     const flying = flights.find(request.hash, request.space, bytes, 0, byteLength) !== null;
     const lane = flying ? null : fills.trackedLane(request, heat, node);

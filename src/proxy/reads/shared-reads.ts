@@ -20,6 +20,8 @@ import type { Negatives, Warmth } from './negatives.ts';
 /** Requests up to this size may be kept and shared; looking longer ones up costs more than it could save. */
 export const SHARED_MAX = 1024;
 
+import type { Question } from './lease-lines.ts';
+
 export interface SharedReadsOptions {
   readonly flights: Flights;
   readonly fills: Fills;
@@ -88,6 +90,26 @@ export class SharedReads {
     return negatives.expects(request.keyHash) ? negatives.begin(request.keyHash) : null;
   }
 
+  /** Reads that again for requests that have their places, and were answered in no way so far. */
+  again(question: Question, askers: readonly Request[]): void {
+    const { flights, answers } = this.#on;
+    const { bytes } = question;
+    const flying = flights.find(question.hash, question.space, bytes, 0, bytes.length);
+    let flight = flying;
+    if (flight === null || flight.sent || flight.boarding !== null) {
+      flight = flying?.boarding ?? this.#boarding(question, bytes, 0, bytes.length);
+      if (flying !== null) flying.boarding = flight;
+    }
+    takePart(flight as Request, question);
+    for (const asker of askers) {
+      if (asker.session !== null) share(asker.session, asker);
+      flight.join(asker);
+    }
+    if (flying !== null) return;
+    flights.list(flight);
+    answers.depart(flight as Request);
+  }
+
   #join(session: Session, flight: Flight, request: Request, buf: Buffer, start: number, end: number): void {
     this.#on.counters[C.coalesced]++;
     let joined = flight;
@@ -98,11 +120,12 @@ export class SharedReads {
     }
     session.enqueue(request);
     share(session, request);
+    if (request.lease) takePart(joined as Request, request);
     joined.join(request);
   }
 
   /** A flight of its own, that no client leads: it is sent when the one in the air has landed. */
-  #boarding(like: Request, buf: Buffer, start: number, end: number): Request {
+  #boarding(like: Request | Question, buf: Buffer, start: number, end: number): Request {
     const flight = takeRequest(this.#on.answers);
     flight.space = like.space;
     flight.hash = like.hash;
@@ -112,10 +135,19 @@ export class SharedReads {
     flight.mayFill = like.mayFill;
     flight.fanOut = like.fanOut;
     flight.asks = like.asks;
+    flight.lease = like.lease;
+    flight.stamp = like.stamp;
     flight.repeatable = true;
     holdBytes(flight, buf, start, end);
     return flight;
   }
+}
+
+/** Whoever began the flight: what its answer means for those who join it must be asked. */
+function takePart(flight: Request, { stamp }: { readonly stamp: number }): void {
+  if (flight.lease) return;
+  flight.lease = true;
+  flight.stamp = stamp;
 }
 
 function keyOf(request: Request, buf: Buffer, start: number): Buffer {
