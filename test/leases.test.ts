@@ -72,7 +72,7 @@ describe.each([1, 2])('with %i workers', (workers) => {
   });
 
   it.each<[string, (holder: Wire, key: string) => Promise<unknown>, string[], string]>([
-    ['MULTI', (w, k) => w.sendAll([['MULTI'], ['SET', k, 'v'], ['EXEC']]) as never, ['GET'], '$1\r\nv'],
+    ['MULTI', async (w, k) => w.sendAll([['MULTI'], ['SET', k, 'v'], ['EXEC']]), ['GET'], '$1\r\nv'],
     ['a script', (w, k) => w.say('EVAL', "redis.call('SET', KEYS[1], 'v')", '1', k), ['GET'], '$1\r\nv'],
     [
       'a script that names no key',
