@@ -1,10 +1,13 @@
 // Clients that write and read the same keys through one heatsink, under faults too: what they saw of each key is
 // linearizable, operation by operation.
 
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { runFailover } from './consistency/failover.ts';
 import { cutTracking, moveSlots, runShared } from './consistency/modes.ts';
 import { expectClean, optionsOf, TIMEOUT } from './consistency/run-options.ts';
+import { temporaryDir } from './support/children.ts';
 import { type Cluster, type RedisProcess, startCluster, startRedis } from './support/redis.ts';
 
 /** The slots of the others are served while nobody serves those of the dead one. */
@@ -12,6 +15,9 @@ const FAILOVER = ['--cluster-node-timeout', '500', '--cluster-require-full-cover
 /** What a client may be told that asks for the keys of a dead master: heatsink's words, and Redis's own. */
 const VICTIM_ERRORS =
   /^ERR heatsink: (the connection to .* broke before the reply|cannot reach )|^EXECABORT |^CLUSTERDOWN |^ERR WAIT /;
+
+/** All find keys missing all the time, and nobody waits for long. */
+const LEASES = "rules: [{ match: '*', lease: on }]\nlease: { wait: 20, hold: 5 }\n";
 
 const open: (() => unknown)[] = [];
 let single: RedisProcess;
@@ -30,11 +36,26 @@ beforeEach(async () => {
   await Promise.all([single, ...cluster.nodes].map((node) => node.call('FLUSHALL')));
 });
 
+function leases(): string {
+  const file = join(temporaryDir('leases'), 'heatsink.yaml');
+  writeFileSync(file, LEASES);
+  return file;
+}
+
 describe.each([1, 2])('with %i worker(s) every key is linearizable', (workers) => {
   it(
     'in front of one server',
     async () => {
       expectClean(await runShared(single.url, optionsOf('standalone', workers)));
+    },
+    TIMEOUT,
+  );
+
+  it(
+    'where reads of missing keys wait for whoever rebuilds them',
+    async () => {
+      const options = { ...optionsOf('leases', workers), file: leases() };
+      expectClean(await runShared(single.url, options, cutTracking([single])));
     },
     TIMEOUT,
   );

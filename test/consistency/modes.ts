@@ -25,6 +25,8 @@ export interface RunOptions {
   readonly calm?: boolean;
   /** One of planted.ts. */
   readonly bug?: PlantedBug;
+  /** A configuration file for heatsink. */
+  readonly file?: string;
 }
 
 /** For how long a write may go unseen where heatsink is told of it by the server only: the default of
@@ -47,11 +49,12 @@ const FLAGS = { 'hot-threshold': '1', 'hot-window': '100', 'tier-min-hits': '0' 
 export async function proxyFor(
   upstream: string,
   workers: number,
-  { flags = {}, bug }: { flags?: Readonly<Record<string, string>>; bug?: string } = {},
+  { flags = {}, bug, file }: { flags?: Readonly<Record<string, string>>; bug?: string; file?: string } = {},
 ): Promise<ProxyProcess> {
   const proxy = await spawnProxy({
     upstream,
     flags: { ...FLAGS, workers: `${workers}`, ...flags },
+    ...(file !== undefined && { file }),
     ...(bug !== undefined && { env: { NODE_OPTIONS: `--import=${PLANTED}`, PLANTED_BUG: bug } }),
   });
   // Until all workers listen, one of them gets all the clients. It is ready with the first one.
