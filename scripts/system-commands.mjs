@@ -2,7 +2,7 @@
 // Debian's packages of servers start a service; this keeps them from it, as only the program is wanted.
 // Plain JavaScript for Node 20, as it runs before anything is installed.
 
-import { accessSync, constants, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { ProgressError, runWithProgress, say } from './progress.mjs';
 
@@ -13,6 +13,7 @@ const PACKAGES = {
   'redis-benchmark': { apt: 'redis-tools', brew: 'redis' },
   openssl: { apt: 'openssl', brew: 'openssl' },
   promtool: { apt: 'prometheus', brew: 'prometheus', service: 'prometheus' },
+  postgres: { apt: 'postgresql', brew: 'postgresql', service: 'postgresql' },
   nutcracker: { apt: 'nutcracker', brew: 'twemproxy', service: 'nutcracker' },
 };
 
@@ -30,7 +31,11 @@ export async function installCommands(commands, { optional }) {
 
 function isOnPath(command) {
   // Debian keeps some servers in sbin, which is not on everybody's PATH.
-  const directories = [...(process.env.PATH ?? '').split(delimiter), '/usr/local/sbin', '/usr/sbin', '/sbin'];
+  const directories = [
+    ...(process.env.PATH ?? '').split(delimiter),
+    ...['/usr/local/sbin', '/usr/sbin', '/sbin'],
+    ...postgresDirectories(),
+  ];
   return directories.some((directory) => {
     try {
       accessSync(join(directory, command), constants.X_OK);
@@ -39,6 +44,12 @@ function isOnPath(command) {
       return false;
     }
   });
+}
+
+/** Debian keeps the programs of PostgreSQL's server in a directory for each version, and off the PATH. */
+function postgresDirectories() {
+  const root = '/usr/lib/postgresql';
+  return existsSync(root) ? readdirSync(root).map((version) => join(root, version, 'bin')) : [];
 }
 
 function advice(missing, packages) {

@@ -26,6 +26,8 @@ export interface ChildOptions {
   ownedDir?: string;
   cwd?: string;
   env?: NodeJS.ProcessEnv;
+  /** Whom it runs as; only root can choose another than itself. */
+  user?: { uid: number; gid: number };
 }
 
 const OUTPUT_KEPT = 64 * 1024;
@@ -38,12 +40,15 @@ export async function startChild(
   args: string[],
   options: ChildOptions = {},
 ): Promise<Child> {
-  const { ready, timeoutMs = 10_000, ownedDir, cwd, env } = options;
+  const { ready, timeoutMs = 10_000, ownedDir, cwd, env, user } = options;
+  // A change of user would undo what was asked of the kernel before it, so setpriv makes both.
+  const change = user ? ['--reuid', `${user.uid}`, '--regid', `${user.gid}`, '--clear-groups'] : [];
   const [program, argv] = SETPRIV
-    ? [SETPRIV, ['--pdeathsig', 'KILL', '--', command, ...args]]
+    ? [SETPRIV, ['--pdeathsig', 'KILL', ...change, '--', command, ...args]]
     : [command, args];
   const proc = spawn(program, argv, {
     stdio: ['ignore', 'pipe', 'pipe'],
+    ...(user && !SETPRIV ? user : {}),
     ...(cwd ? { cwd } : {}),
     ...(env ? { env } : {}),
   });
