@@ -14,6 +14,7 @@ import { connectPeers } from './proxy/peers.ts';
 import { BIG_KEYS, SLOW_COMMANDS } from './proxy/seen/all-workers.ts';
 import type { BigKeyList } from './proxy/seen/big-keys.ts';
 import type { SlowCommands } from './proxy/seen/slow-log.ts';
+import type { Call, CallAnswer, Called, CallOrder } from './worker/inside-client.ts';
 import type { ThreadData, ThreadNews, ThreadOrder } from './worker/thread.ts';
 
 /** Until a thread that crashed is replaced, in milliseconds; doubles up to the last while it crashes again soon. */
@@ -49,6 +50,8 @@ export interface Team {
   renewCertificates(): void;
   /** Gives live options their new values, which are valid. */
   configure(pairs: readonly (readonly [OptionPath, string])[]): void;
+  /** Sends a command as a client of one of them. */
+  readonly call: Call;
   /** Ends a thread at once, as a crash does; another one takes its place. */
   crash(worker: number): void;
   /** Lets requests in flight be answered for that many milliseconds at the most. */
@@ -66,6 +69,8 @@ export function createTeam(options: TeamOptions): Team {
   const failures: number[] = new Array(workers).fill(0);
   const changes = new Map<OptionPath, string>();
   let closing = false;
+  /** Who is asked to send commands: another one when it does not answer. */
+  let caller = 0;
   /** How many could let clients come, the first time; then each does as soon as it can. */
   let prepared = 0;
 
@@ -129,6 +134,16 @@ export function createTeam(options: TeamOptions): Team {
     }, wait);
   }
 
+  async function call(...command: Called): Promise<unknown> {
+    const [answer] = await peers.ask<CallAnswer>('call', { to: caller, command } satisfies CallOrder);
+    if (answer === undefined) {
+      caller = (caller + 1) % workers;
+      throw new Error('the worker that was asked does not answer');
+    }
+    if ('error' in answer) throw new Error(answer.error);
+    return answer.value;
+  }
+
   function order(what: ThreadOrder): void {
     for (const thread of threads) thread?.postMessage(what);
   }
@@ -152,6 +167,7 @@ export function createTeam(options: TeamOptions): Team {
       peers.tell('configure', pairs);
       configured(pairs);
     },
+    call,
     crash: (worker) => void threads[worker]?.terminate(),
     async close(grace) {
       closing = true;

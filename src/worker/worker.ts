@@ -68,6 +68,7 @@ import { watchHealth } from '../upstream/health.ts';
 import type { UpstreamNode } from '../upstream/node.ts';
 import { composeFanOut } from './fan-out.ts';
 import { composeLeases } from './leases.ts';
+import { answerCalls, type Call, insideClient } from './inside-client.ts';
 import { composeOwn } from './own-connections.ts';
 import { composeSeen } from './seen.ts';
 import { reachUpstream } from './upstream.ts';
@@ -97,6 +98,8 @@ export interface Worker {
   renewCertificates(): void;
   /** Takes options that were changed elsewhere, as CONFIG SET does. */
   configure(pairs: readonly (readonly [OptionPath, string])[]): void;
+  /** Sends a command as a client of this worker. */
+  readonly call: Call;
 }
 
 type OnClose = (closer: () => Promise<void> | void) => void;
@@ -441,15 +444,18 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   onClose(() => clearInterval(timer));
   await pause.learn();
   await options.mayListen();
+  const nextId = clientIds(memory);
   const doors = doorsOf(config).map(({ tls }, i) => ({ tls, at: options.doors[i] }));
   const listener = await listen(doors, pipeline, {
     sessions,
-    nextId: clientIds(memory),
+    nextId,
     gate,
     reusePort: memory.workers > 1,
   });
   onClose(() => listener.close(shutdown.timeout));
   onClose(() => leases.waits.stop());
+  const call = insideClient(pipeline, { sessions, nextId, onClose });
+  peers.on('call', answerCalls(worker, call));
   const health = watchHealth(control, (trouble) => {
     if (trouble === null) log.info('the upstream answers again');
     else log.error({ reason: trouble }, 'the upstream does not answer');
@@ -466,6 +472,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     addresses: listener.addresses,
     renewCertificates: () => renewCertificates(config, listener, tls, { renewed, refused }),
     configure,
+    call,
   };
 }
 
