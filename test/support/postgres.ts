@@ -4,6 +4,7 @@
 import { execFile, execFileSync } from 'node:child_process';
 import { accessSync, chownSync, existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import pg from 'pg';
 import { type Child, startChild, temporaryDir } from './children.ts';
@@ -17,6 +18,8 @@ export interface PostgresProcess {
   readonly url: string;
   /** Runs SQL on a connection of its own; several statements at once where there are no values. */
   query<Row extends pg.QueryResultRow>(sql: string, values?: unknown[]): Promise<Row[]>;
+  /** Calls for each notification of the channel, over a connection of its own. */
+  listen(channel: string, notified: (payload: string) => void): Promise<{ end(): Promise<void> }>;
   /** SIGKILL by default; SIGSTOP and SIGCONT hold and release the server that accepts connections. */
   kill(signal?: NodeJS.Signals): void;
   stop(): Promise<void>;
@@ -72,6 +75,14 @@ function describe(port: number, child: Child): PostgresProcess {
     pid: child.pid,
     url,
     query: async (sql, values) => (await pool.query(sql, values)).rows,
+    async listen(channel, notified) {
+      const client = new pg.Client(url);
+      client.on('notification', ({ payload = '' }) => notified(payload));
+      client.on('error', () => {});
+      await client.connect();
+      await client.query(`LISTEN ${client.escapeIdentifier(channel)}`);
+      return client;
+    },
     kill: child.kill,
     async stop() {
       await pool.end();
@@ -80,6 +91,16 @@ function describe(port: number, child: Child): PostgresProcess {
       await child.stop('SIGINT');
     },
   };
+}
+
+/** Runs deploy/postgres/notify-changes.sql with these variables. Rejects with what psql says. */
+export async function installTrigger(
+  { url }: Pick<PostgresProcess, 'url'>,
+  variables: { table?: string; channel?: string; columns?: string },
+): Promise<void> {
+  const file = fileURLToPath(new URL('../../deploy/postgres/notify-changes.sql', import.meta.url));
+  const set = Object.entries(variables).flatMap(([name, value]) => ['-v', `${name}=${value}`]);
+  await promisify(execFile)('psql', [url, '--quiet', '--no-psqlrc', ...set, '-f', file]);
 }
 
 /** Where initdb and postgres are: Debian keeps them off the PATH, in a directory for each version. */
