@@ -23,6 +23,8 @@ const large = 'Requests and replies too large to be held, passed on as they came
 const big = 'Values above bigKeys.bytes or bigKeys.elements that went by, one for each key of a request';
 const leases = 'Leases of missing keys by how clients came by them';
 const leaseWaits = 'Reads that waited for a missing key to be rebuilt, by what ended their wait';
+const notified = 'Notifications of PostgreSQL by what came of them';
+const swept = 'Sweeps of what may have changed unnoticed, by how they ended';
 const bytes = 'Bytes read and written on client connections';
 
 const row = (metric: string, help: string, labels?: Record<string, string>): Row =>
@@ -114,6 +116,15 @@ export const COUNTERS = {
   bigReplies: row('big_values', big, { direction: 'reply' }),
   bigArguments: row('big_values', big, { direction: 'argument' }),
   slowCommands: row('slow_commands', 'Upstream commands that were slow: slowLog.slowerThan'),
+  notified: row('invalidator_notifications', notified, { result: 'applied' }),
+  notFitting: row('invalidator_notifications', notified, { result: 'not_fitting' }),
+  invalidatorDeletes: row('invalidator_deletes', 'Keys deleted for notifications of PostgreSQL'),
+  invalidatorFailures: row('invalidator_delete_failures', 'Deletes that failed and are tried again'),
+  invalidatorGivenUp: row('invalidator_given_up', 'Keys not deleted because too many waited for it'),
+  sweepsDone: row('invalidator_sweeps', swept, { result: 'done' }),
+  sweepsFailed: row('invalidator_sweeps', swept, { result: 'failed' }),
+  databaseConnects: row('invalidator_connects', 'Connections to PostgreSQL that listened'),
+  databaseLosses: row('invalidator_disconnects', 'Connections to PostgreSQL that listened and ended'),
   protocolErrors: row('protocol_errors', 'Client connections closed for a protocol error'),
   bytesIn: row('client_bytes', bytes, { direction: 'in' }),
   bytesOut: row('client_bytes', bytes, { direction: 'out' }),

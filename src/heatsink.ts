@@ -8,9 +8,11 @@ import type { AdminSource } from './admin/snapshot.ts';
 import type { HostPort } from './config/host-port.ts';
 import type { Config, OptionPath } from './config/schema.ts';
 import { parseUpstream, type Upstream } from './config/upstream-url.ts';
-import { createMemory } from './memory.ts';
+import { serveInvalidator } from './invalidator/serve.ts';
+import { createMemory, type SharedMemory } from './memory.ts';
 import { NO_PEERS } from './proxy/peers.ts';
 import { startEmbeddedRedis } from './upstream/embedded.ts';
+import type { Call } from './worker/inside-client.ts';
 import { startWorker } from './worker/worker.ts';
 import { canSharePorts, claimDoors, createTeam } from './workers.ts';
 
@@ -41,6 +43,7 @@ interface Serving {
   readonly renewCertificates: () => void;
   readonly configure: Heatsink['configure'];
   readonly crashWorker: (worker: number) => void;
+  readonly call: Call;
 }
 
 const VERSION: string = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version;
@@ -80,8 +83,10 @@ async function start(asked: Config, log: Logger, onClose: OnClose): Promise<Omit
   const { threshold, window, top } = config.hot;
   const info = { version: VERSION, thresholdPerSecond: threshold, windowMs: window, top };
   let adminAddress: string | null = null;
+  const memory = createMemory(config);
   const parts: Parts = {
     config,
+    memory,
     upstream,
     log,
     info,
@@ -95,7 +100,9 @@ async function start(asked: Config, log: Logger, onClose: OnClose): Promise<Omit
   };
   const serving = config.workers === 1 ? await onThisThread(parts) : await onThreads(parts);
   const tls = config.tls.cert !== null;
-  const { addresses, renewCertificates, configure, crashWorker } = serving;
+  const { addresses, renewCertificates, configure, crashWorker, call } = serving;
+  const endInvalidator = await serveInvalidator(config, { memory, call, log });
+  if (endInvalidator !== null) onClose(endInvalidator);
   return {
     address: addresses[0],
     tlsAddress: tls ? (addresses.at(-1) ?? null) : null,
@@ -109,6 +116,7 @@ async function start(asked: Config, log: Logger, onClose: OnClose): Promise<Omit
 
 interface Parts {
   readonly config: Config;
+  readonly memory: SharedMemory;
   readonly upstream: Upstream;
   readonly log: Logger;
   /** Changes with the options that are in it. */
@@ -122,7 +130,6 @@ async function onThisThread(parts: Parts): Promise<Serving> {
   const { config, admin } = parts;
   const worker = await startWorker({
     ...parts,
-    memory: createMemory(config),
     worker: 0,
     peers: NO_PEERS,
     doors: addressesOf(config),
@@ -133,7 +140,7 @@ async function onThisThread(parts: Parts): Promise<Serving> {
   return { ...worker, crashWorker() {} };
 }
 
-async function onThreads({ config, upstream, log, info, onClose, admin }: Parts): Promise<Serving> {
+async function onThreads({ config, memory, upstream, log, info, onClose, admin }: Parts): Promise<Serving> {
   const shutdown = { grace: config.shutdownTimeout };
   const changed: Partial<Record<OptionPath, (value: string) => void>> = {
     'hot.threshold'(value) {
@@ -154,7 +161,7 @@ async function onThreads({ config, upstream, log, info, onClose, admin }: Parts)
     upstream,
     log,
     info,
-    memory: createMemory(config),
+    memory,
     doors: await claimDoors(addressesOf(config)),
     version: VERSION,
     changed(pairs) {
@@ -164,8 +171,8 @@ async function onThreads({ config, upstream, log, info, onClose, admin }: Parts)
   await admin(team.source);
   onClose(() => team.close(shutdown.grace));
   const addresses = await team.start();
-  const { renewCertificates, configure, crash } = team;
-  return { addresses, renewCertificates, configure, crashWorker: crash };
+  const { renewCertificates, configure, crash, call } = team;
+  return { addresses, renewCertificates, configure, crashWorker: crash, call };
 }
 
 /** Where clients connect, in the order of the doors: see config/tls.ts. */

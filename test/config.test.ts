@@ -94,6 +94,17 @@ describe('precedence', () => {
       },
       bigKeys: { bytes: 10_240, elements: 5000, top: 100 },
       slowLog: { slowerThan: 10, maxLen: 128 },
+      invalidator: {
+        postgres: null,
+        channel: [],
+        delete: [],
+        sweep: null,
+        sweepDelete: null,
+        margin: 60_000,
+        lookback: 3_600_000,
+        keepalive: 5000,
+        maxPending: 100_000,
+      },
       log: { level: 'info', pretty: 'auto' },
     });
   });

@@ -12,6 +12,7 @@ const STEPS = [
   'reread.ts',
   'demo',
   'heatsink.ts',
+  'invalidator',
   'workers.ts',
   'worker',
   'memory.ts',

@@ -2,7 +2,7 @@
 // https://prometheus.io/docs/practices/naming/
 
 import { collectDefaultMetrics, type Metric, Registry } from 'prom-client';
-import { COUNTERS, G, LATENCY_BOUNDS, LATENCY_SLOTS } from '../counters.ts';
+import { C, COUNTERS, G, LATENCY_BOUNDS, LATENCY_SLOTS } from '../counters.ts';
 import type { AdminSource, NodeState, ReplicaState, Snapshot } from './snapshot.ts';
 
 type Labels = Readonly<Record<string, string>>;
@@ -83,6 +83,9 @@ export const METRICS: readonly MetricRow[] = [
   ),
   gauge('hot_keys', 'Keys that are hot now', (snapshot) => snapshot.hotKeys),
   gauge('hot_candidates', 'Keys whose reads are counted exactly', (snapshot) => snapshot.candidates),
+  gauge('invalidator_connected', '1 while the invalidator listens to PostgreSQL', ({ counters }) => {
+    return counters[C.databaseConnects] - counters[C.databaseLosses];
+  }),
   gauge('ready', '1 when clients can be served', ({ ready }) => Number(ready)),
   perNode('upstream_connected', '1 when a connection to the node is up', (node) => Number(node.connected)),
   perNode('upstream_circuit_open', '1 when the node is out of reach: requests for it fail at once', (node) =>
@@ -115,11 +118,14 @@ export const METRICS: readonly MetricRow[] = [
   },
 ];
 
-/** Renders what Prometheus scrapes. */
-export function createMetrics(source: AdminSource): { contentType: string; render(): Promise<string> } {
+/** Renders what Prometheus scrapes: those rows, and what is known of every process. */
+export function createMetrics(
+  source: AdminSource,
+  rows: readonly MetricRow[],
+): { contentType: string; render(): Promise<string> } {
   const registry = new Registry();
   let snapshot: Snapshot;
-  for (const row of METRICS) registry.registerMetric(rendered(row, () => row.samples(snapshot, source.info)));
+  for (const row of rows) registry.registerMetric(rendered(row, () => row.samples(snapshot, source.info)));
   collectDefaultMetrics({ register: registry });
   return {
     contentType: registry.contentType,

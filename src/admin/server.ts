@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
 import { showHotKeys } from './hot-keys.ts';
-import { createMetrics } from './metrics.ts';
+import { createMetrics, METRICS } from './metrics.ts';
 import { showBigKeys, showSlowLog } from './seen.ts';
 import type { AdminSource } from './snapshot.ts';
 
@@ -36,8 +36,9 @@ export async function startAdmin(
   source: AdminSource,
   at: { readonly host: string; readonly port: number },
   log: Logger,
+  rows = METRICS,
 ): Promise<AdminServer> {
-  const metrics = createMetrics(source);
+  const metrics = createMetrics(source, rows);
 
   async function answer(url: URL): Promise<Answer> {
     switch (url.pathname) {

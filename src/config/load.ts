@@ -12,8 +12,8 @@ import { type FileValues, readYamlFile } from './yaml-file.ts';
 export const CONFIG_ENV = 'HEATSINK_CONFIG';
 
 export interface Sources {
-  /** Values by flag name without dashes, as typed. */
-  readonly flags: Readonly<Record<string, string>>;
+  /** Values by flag name without dashes, as typed; a list for a flag that was given several times. */
+  readonly flags: Readonly<Record<string, string | readonly string[]>>;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** The YAML file named by a flag; HEATSINK_CONFIG may name one otherwise. */
   readonly file?: string | undefined;

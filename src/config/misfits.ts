@@ -13,7 +13,12 @@ export interface Misfit {
 export function findMisfits(config: Config): Misfit[] {
   const sides = [clientSide(config), upstreamSide(config)];
   const read = sides.flatMap(({ misfits, files, path }) => (misfits.length > 0 ? [] : readable(files, path)));
-  return [...sides.flatMap(({ misfits }) => misfits), ...read, ...sentinelOptions(config)];
+  return [
+    ...sides.flatMap(({ misfits }) => misfits),
+    ...read,
+    ...sentinelOptions(config),
+    ...invalidatorOptions(config),
+  ];
 }
 
 interface Side {
@@ -75,6 +80,25 @@ function sentinelOptions({ upstream, nodes }: Config): Misfit[] {
   }
   if (sentinelUsername === null || sentinelPassword !== null) return [];
   return [{ path: 'nodes.sentinelUsername', problem: 'it needs --sentinel-password as well' }];
+}
+
+function invalidatorOptions({ invalidator }: Config): Misfit[] {
+  const { postgres, channel, delete: templates, sweep, sweepDelete } = invalidator;
+  if (postgres === null) {
+    const options = {
+      'invalidator.channel': channel[0] ?? null,
+      'invalidator.delete': templates[0] ?? null,
+      'invalidator.sweep': sweep,
+      'invalidator.sweepDelete': sweepDelete,
+    };
+    return given(options, 'it needs --invalidator-postgres as well');
+  }
+  const path = 'invalidator.postgres';
+  const missing = [
+    ...(channel.length === 0 ? ['--invalidator-channel'] : []),
+    ...(templates.length === 0 ? ['--invalidator-delete'] : []),
+  ];
+  return missing.map((flag) => ({ path, problem: `it needs ${flag} as well` }));
 }
 
 /** The same problem for each option that has a value. */

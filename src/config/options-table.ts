@@ -166,6 +166,27 @@ the client with the lease disconnects, or says nothing for \`lease.hold\`, the l
   many callers share, where one of them has the lease, a write of the key overtakes the reads of it that wait, which are
   answered with what it wrote; any other command ends their wait, as the one with the lease may need its answer.
 
+## What PostgreSQL says
+
+With \`invalidator.postgres\`, or beside heatsink as \`heatsink invalidator\`, keys are deleted when their rows change.
+
+- What listens to a channel of \`invalidator.channel\` gets payloads. One that is a JSON object, or a list of them, fills
+  \`{field}\` and \`{field.within}\`; an array gives a key for each element, null none; numbers stay as they are written.
+  Any payload fills \`{payload}\`. What does not fit is logged, counted and passed over.
+  \`deploy/postgres/notify-changes.sql\` makes a table send such payloads.
+- PostgreSQL sends a payload of less than 8000 bytes when the transaction commits, and equal ones of one transaction once.
+  It must be the primary, and no pooler that shares connections between transactions may stand between.
+- Keys are deleted by UNLINK as by a client of heatsink: its versions are bumped, and no entry outlives the delete. Deletes
+  that fail are tried again. Inside heatsink they need neither a user nor a certificate; to the upstream they come from
+  the user in the upstream URL.
+- PostgreSQL forgets what it says while nobody listens. So after each connect \`invalidator.sweep\` runs, a query whose
+  rows fill the same templates: \`SELECT store_id FROM products WHERE updated_at > $1\`. \`$1\` is the last time of which it
+  is known that all has been deleted, less \`invalidator.margin\`. Rows that are gone no query finds:
+  \`invalidator.sweepDelete\` deletes all keys of a pattern instead, or as well. So does, with the query from the
+  beginning of time, the payload \`{"heatsink": "sweep"}\`.
+- A client that has read a row before its change, and writes the key after the delete, caches what is outdated. Give such
+  keys a time to live.
+
 ## TLS and Sentinel
 
 - Clients: with \`tls.cert\` and \`tls.key\` the port of \`listen\` speaks TLS and nothing else. With \`tls.listen\` as

@@ -4,6 +4,7 @@
 import type * as z from 'zod';
 import { policyMap, userList } from './access-types.ts';
 import { HOT_OPTIONS } from './hot-options.ts';
+import { INVALIDATOR_OPTIONS } from './invalidator-options.ts';
 import { LEASE_OPTIONS } from './lease-options.ts';
 import { LIMIT_OPTIONS } from './limit-options.ts';
 import type { Option } from './option.ts';
@@ -304,6 +305,7 @@ export const OPTIONS = {
   ...TIER_OPTIONS,
   ...SEEN_OPTIONS,
   ...LEASE_OPTIONS,
+  ...INVALIDATOR_OPTIONS,
   'log.level': {
     group: 'Logging',
     flag: 'log-level',

@@ -134,7 +134,7 @@ function readAddress(value: string, context: z.core.$RefinementCtx): HostPort {
 }
 
 /** Refuses a value for which what is accepted says all; an issue with a message of its own adds a reason. */
-function refuse(context: z.core.$RefinementCtx, input: string): never {
+export function refuse(context: z.core.$RefinementCtx, input: string): never {
   context.addIssue({ code: 'invalid_format', format: 'option', input, message: 'not accepted' });
   return z.NEVER;
 }
