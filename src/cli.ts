@@ -9,6 +9,7 @@ import type { Logger } from 'pino';
 import { hashPassword } from './access/password.ts';
 import { addConfigFlags, readConfigFlags } from './config/flags.ts';
 import { formatHostPort } from './config/host-port.ts';
+import { addInvalidatorFlags, loadInvalidator } from './config/invalidator-flags.ts';
 import { CONFIG_ENV, ConfigError, loadConfig } from './config/load.ts';
 import type { Config } from './config/schema.ts';
 import { checkHealth } from './healthcheck.ts';
@@ -67,6 +68,21 @@ program
     }).catch((error) => {
       throw new Error(startFailure(error, config), { cause: error });
     });
+  });
+
+addInvalidatorFlags(program.command('invalidator'))
+  .description('delete keys through heatsink when rows change in PostgreSQL, which says so by NOTIFY')
+  .action(async (flags: Record<string, string | string[]>) => {
+    const config = loadInvalidator(flags, process.env);
+    const log = createLog(config.log);
+    const end = new AbortController();
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => end.abort());
+    const { runInvalidator } = await import('./invalidator/command.ts');
+    await runInvalidator(config, { log, version: version(), signal: end.signal }).catch((error) => {
+      throw new Error(startFailure(error, config), { cause: error });
+    });
+    log.info('stopped');
+    process.exit(0);
   });
 
 program

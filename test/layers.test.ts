@@ -95,6 +95,7 @@ describe('imports', () => {
     const others = imports.filter(({ from, to }) => stepOf(to) === 'admin' && stepOf(from) !== 'admin');
     expect([...new Set(others.map(({ from }) => from))].sort()).toEqual([
       'heatsink.ts',
+      'invalidator/command.ts',
       'worker/worker.ts',
       'workers.ts',
     ]);

@@ -52,7 +52,8 @@ export function mergeWorkers(workers: Workers): AdminSource {
   };
 }
 
-const NOTHING: Omit<Snapshot, 'counters'> = {
+/** Of a process in which nobody serves clients. */
+export const NOTHING: Omit<Snapshot, 'counters'> = {
   tier: { bytes: 0, entries: 0, maxBytes: 0 },
   hotKeys: 0,
   candidates: 0,
