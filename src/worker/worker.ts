@@ -9,11 +9,9 @@ import { Permit } from '../access/permit.ts';
 import { Policy } from '../access/policy.ts';
 import type { AdminSource } from '../admin/snapshot.ts';
 import { createSource } from '../admin/source.ts';
-import { Flights } from '../cache/flights.ts';
 import { Rules } from '../cache/rules.ts';
 import { Tier } from '../cache/tier.ts';
 import { Versions } from '../cache/versions.ts';
-import { Witness } from '../cache/witness.ts';
 import { clock } from '../clock.ts';
 import { CommandTable } from '../commands/table.ts';
 import { appliersFor } from '../config/apply.ts';
@@ -27,30 +25,21 @@ import { C, CounterMemory, G } from '../counters.ts';
 import { Detector } from '../hotkeys/detector.ts';
 import { clientIds, type SharedMemory } from '../memory.ts';
 import { Admission } from '../proxy/admission.ts';
-import { Answers } from '../proxy/answers.ts';
 import { attackLog } from '../proxy/clients/attack-log.ts';
 import { type ClientLimits, watchClients } from '../proxy/clients/client-limits.ts';
 import { Gate } from '../proxy/clients/gate.ts';
 import { Combining } from '../proxy/combining.ts';
 import { Dispatch } from '../proxy/dispatch.ts';
 import { Jitter } from '../proxy/jitter.ts';
-import { Downloads } from '../proxy/large/downloads.ts';
 import { Uploads } from '../proxy/large/uploads.ts';
 import { listen } from '../proxy/listener.ts';
 import { watchLoopLag } from '../proxy/loop-lag.ts';
 import { ManyKeys } from '../proxy/many-keys.ts';
 import type { Peers } from '../proxy/peers.ts';
 import { Pipeline } from '../proxy/pipeline.ts';
-import { CopyReads } from '../proxy/reads/copy-reads.ts';
-import { Fills } from '../proxy/reads/fills.ts';
 import { Invalidation } from '../proxy/reads/invalidation.ts';
-import { LastValues } from '../proxy/reads/last-values.ts';
-import { Negatives } from '../proxy/reads/negatives.ts';
-import { Refreshes } from '../proxy/reads/refreshes.ts';
 import { ReplicaReads } from '../proxy/reads/replica-reads.ts';
-import { SharedReads } from '../proxy/reads/shared-reads.ts';
 import { track } from '../proxy/reads/track.ts';
-import { Verifier } from '../proxy/reads/verify.ts';
 import { Redirects } from '../proxy/redirects.ts';
 import { Scatter } from '../proxy/scatter.ts';
 import { OwnCommand } from '../proxy/seen/own-command.ts';
@@ -70,6 +59,7 @@ import { composeFanOut } from './fan-out.ts';
 import { answerCalls, type Call, insideClient } from './inside-client.ts';
 import { composeLeases } from './leases.ts';
 import { composeOwn } from './own-connections.ts';
+import { composeReads } from './reads.ts';
 import { composeSeen } from './seen.ts';
 import { reachUpstream } from './upstream.ts';
 
@@ -210,71 +200,13 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     log.warn({ rule }, 'the policy names a command that the upstream does not have');
   const facts = await readFacts(control, kind === 'cluster');
 
-  const flights = new Flights();
   const writes = new Writes(versions, tier, counters);
   const scripts = new Scripts(peers);
   const redirects = new Redirects({ topology, discovery, counters, scripts });
-  const mismatch = (key: Buffer) =>
-    log.error(
-      { key: key.toString() },
-      'a reply that was kept outlived the promise on stale reads: it is dropped; please report this',
-    );
-  const witness = new Witness(versions, memory.witness);
-  const lastValues = new LastValues({ tier, versions, counters, limits });
-  const negatives = new Negatives(detector, counters);
-  const fills: Fills = new Fills({
-    tier,
-    versions,
-    witness,
-    topology,
-    counters,
-    limits,
-    lastValues,
-    rules,
-    planRefresh: (entry, { asks, lease }, { sentAt }) => refreshes.plan(entry, asks, lease, sentAt),
+  const { answers, reads, copies, downloads, verifier } = composeReads({
+    ...{ memory, log, topology, versions, tier, tierOn, detector, rules, limits, writes, redirects },
+    ...{ pinned, sizes, fanOut, leases: leases.inUse?.waits ?? null, counters },
   });
-  const downloads = new Downloads({
-    topology,
-    flights,
-    fills,
-    tier,
-    versions,
-    detector,
-    lastValues,
-    writes,
-    pinned,
-    sizes,
-    counters,
-  });
-  const copies = fanOut && new CopyReads({ fanOut, witness, redirects, counters, answers: () => answers });
-  const answers: Answers = new Answers({
-    tier,
-    flights,
-    detector,
-    topology,
-    redirects,
-    fills,
-    negatives,
-    writes,
-    witness,
-    downloads,
-    lastValues,
-    sizes,
-    copies,
-    leases: leases.inUse?.waits ?? null,
-    counters,
-  });
-  const refreshes = new Refreshes({
-    tier,
-    versions,
-    flights,
-    fills,
-    detector,
-    topology,
-    answers,
-    counters,
-  });
-  const reads = new SharedReads({ flights, fills, versions, answers, counters, tierOn, negatives, copies });
   const scatter = new Scatter(redirects, answers, sizes, counters, hidden);
   const dispatch = new Dispatch(counters, scatter, writes);
   const sessions = new Map<number, Session>();
@@ -415,7 +347,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       ? new Combining({ rules, dispatch, answers, redirects, counters })
       : null,
     jitter: rules.use('jitter', (share) => share > 0) ? new Jitter(rules, counters) : null,
-    verifier: new Verifier({ tier, versions, topology, counters, limits, mismatch }),
+    verifier,
     counters,
     facts,
     table: () => table,
