@@ -14,6 +14,7 @@ const PACKAGES = {
   openssl: { apt: 'openssl', brew: 'openssl' },
   promtool: { apt: 'prometheus', brew: 'prometheus', service: 'prometheus' },
   postgres: { apt: 'postgresql', brew: 'postgresql', service: 'postgresql' },
+  mariadbd: { apt: 'mariadb-server', brew: 'mariadb', service: 'mariadb' },
   nutcracker: { apt: 'nutcracker', brew: 'twemproxy', service: 'nutcracker' },
 };
 
