@@ -12,6 +12,7 @@ import { formatHostPort } from './config/host-port.ts';
 import { addInvalidatorFlags, loadInvalidator } from './config/invalidator-flags.ts';
 import { CONFIG_ENV, ConfigError, loadConfig } from './config/load.ts';
 import type { Config } from './config/schema.ts';
+import { drainCommand } from './drain/command.ts';
 import { checkHealth } from './healthcheck.ts';
 import { createLog } from './log.ts';
 import { rereader } from './reread.ts';
@@ -84,6 +85,7 @@ addInvalidatorFlags(program.command('invalidator'))
     log.info('stopped');
     process.exit(0);
   });
+program.addCommand(drainCommand());
 
 program
   .command('check-config <FILE>')

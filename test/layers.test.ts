@@ -11,6 +11,7 @@ const STEPS = [
   'healthcheck.ts',
   'reread.ts',
   'demo',
+  'drain',
   'heatsink.ts',
   'invalidator',
   'workers.ts',

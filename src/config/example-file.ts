@@ -16,6 +16,8 @@ const SAMPLES: Readonly<Record<string, string>> = {
     '# users:\n#   - { name: default, nopass: true, readOnly: true }\n' +
     "#   - { name: app, password: '#2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae', keys: ['app:*'] }\n" +
     "#   - { name: ops, password: ['#fcde2b2edba56bf408601fb721fe9b5c338d10ee429ea04fae5511b68fbf8fb9'], admin: true }\n",
+  'drain.jobs':
+    "  # jobs:\n  #   - { from: 'views:{day}', table: product_views, keyColumn: product_id, column: views }\n",
   policy: "# policy:\n#   keyspace: admin\n#   'config|set': deny\n",
   rules:
     "# rules:\n#   - { match: 'session:*', consistency: coalesce }\n#   - { match: 'report:*', consistency: ttl }\n",

@@ -17,6 +17,8 @@ export interface Sources {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** The YAML file named by a flag; HEATSINK_CONFIG may name one otherwise. */
   readonly file?: string | undefined;
+  /** Values from elsewhere, which win over all others. */
+  readonly more?: readonly Given[];
 }
 
 /** What is wrong with the configuration: `lines` has one line for each problem, with its source. */
@@ -31,10 +33,10 @@ export class ConfigError extends Error {
 }
 
 /** The checked configuration. Throws a ConfigError that lists every problem. */
-export function loadConfig({ flags, env, file }: Sources): Config {
+export function loadConfig({ flags, env, file, more = [] }: Sources): Config {
   const fromFile = readFile(file, env);
   const problems = [...fromFile.problems, ...unknownEnvNames(env)];
-  const sources = [fromFile.given, envValues(env), flagValues(flags)].flat();
+  const sources = [fromFile.given, envValues(env), flagValues(flags), more].flat();
 
   const values = new Map<string, unknown>();
   for (const [path, option] of OPTION_ENTRIES) {

@@ -3,6 +3,7 @@
 
 import type * as z from 'zod';
 import { policyMap, userList } from './access-types.ts';
+import { DRAIN_OPTIONS } from './drain-options.ts';
 import { HOT_OPTIONS } from './hot-options.ts';
 import { INVALIDATOR_OPTIONS } from './invalidator-options.ts';
 import { LEASE_OPTIONS } from './lease-options.ts';
@@ -306,6 +307,7 @@ export const OPTIONS = {
   ...SEEN_OPTIONS,
   ...LEASE_OPTIONS,
   ...INVALIDATOR_OPTIONS,
+  ...DRAIN_OPTIONS,
   'log.level': {
     group: 'Logging',
     flag: 'log-level',
