@@ -54,7 +54,10 @@ describe.each([
       for (let n = 0; n < 20; n++) await round(i++);
       return (await stateOf(proxy, 'k')) === 'write-hot';
     }, 10_000);
-    expect((await proxy.metrics()).sum('heatsink_write_hot_keys')).toBe(1);
+    await waitFor(async () => {
+      for (let n = 0; n < 20; n++) await round(i++);
+      return (await proxy.metrics()).sum('heatsink_write_hot_keys') === 1;
+    }, 10_000);
     const before = await filled(proxy);
     const until = performance.now() + 500;
     let rounds = 0;
@@ -64,7 +67,7 @@ describe.each([
       for (let n = 0; n < 20; n++) await client.get('k');
       return (await stateOf(proxy, 'k')) === 'tier';
     }, 10_000);
-    expect((await proxy.metrics()).sum('heatsink_write_hot_keys')).toBe(0);
+    await waitFor(async () => (await proxy.metrics()).sum('heatsink_write_hot_keys') === 0);
   });
 });
 

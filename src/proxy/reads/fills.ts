@@ -114,20 +114,22 @@ export class Fills {
     const bytes = bytesOf(request);
     const unchanged = !versions.writing(request.keyHash) && versions.current(request.keyHash, version, epoch);
     if (!unchanged) heat.changed();
+    const answered = buf[start] !== TYPE.error && buf[start] !== TYPE.bulkError;
     const fits =
+      answered &&
       // That a key is missing is not what everybody may be told who asks for it.
       !(request.lease && saysMissing(buf, start)) &&
-      buf[start] !== TYPE.error &&
-      buf[start] !== TYPE.bulkError &&
       heat.hot &&
       !Number.isNaN(fill.pttl) &&
       deadline > clock.ms &&
       proof.until !== Number.NEGATIVE_INFINITY &&
       fill.generation === topology.generation &&
       (!heat.spare || fill.pttl === MISSING) &&
-      unchanged &&
-      witness.note(request, version, epoch, buf, start, end);
-    const entry = fits
+      unchanged;
+    // Kept or not, it is an answer that clients get, and what is older must not be served after it.
+    if (answered && !fits) witness.saw(request, buf, start, end);
+    const keeps = fits && witness.note(request, version, epoch, buf, start, end);
+    const entry = keeps
       ? tier.put({
           hash: hashBytes(viewOf(bytes), 0, bytes.length),
           space: request.space,
