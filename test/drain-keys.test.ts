@@ -1,20 +1,25 @@
 // The names that hashes are put aside under, the patterns that find them, and the commands that move them: on one
 // server, on a cluster, and through heatsink.
 
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import fc from 'fast-check';
-import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { jobList } from '../src/config/drain-types.ts';
 import { parseKeyParts } from '../src/config/key-parts.ts';
-import { parseUpstream } from '../src/config/upstream-url.ts';
 import { nameAside, readAside } from '../src/drain/aside.ts';
-import { runDrain } from '../src/drain/drain.ts';
 import { connectRedis } from '../src/drain/redis.ts';
-import { createStatus } from '../src/drain/status.ts';
 import { slotOf } from '../src/upstream/slot.ts';
+import { createAuthority } from './support/certificates.ts';
+import { drainOnce, redisAt } from './support/drain.ts';
 import { startProxy } from './support/heatsink.ts';
 import { type PostgresProcess, startPostgres } from './support/postgres.ts';
-import { type Cluster, startCluster } from './support/redis.ts';
+import { type Cluster, startCluster, startRedis } from './support/redis.ts';
+import { startWatched } from './support/sentinel.ts';
+
+const CLI = fileURLToPath(new URL('../src/cli.ts', import.meta.url));
+const run = promisify(execFile);
 
 /** Keys with braces in all places, among them those whose slot no braces around the key can give. */
 const KEYS = [
@@ -88,37 +93,27 @@ describe('on a cluster', () => {
   afterAll(() => Promise.all([cluster.stop(), db.stop()]));
 
   const drain = (url: string, from: string) =>
-    runDrain({
-      plan: {
-        redis: parseUpstream(url),
-        tls: null,
-        to: { dialect: 'postgres', url: db.url },
-        every: 1000,
-        maxFields: 10,
-        keepBatches: 3_600_000,
-        jobs: jobList.parse([{ from, table: 'totals', keyColumn: 'id', column: 'n' }]),
-      },
-      status: createStatus(),
-      log: pino({ level: 'silent' }),
-      signal: new AbortController().signal,
-      once: true,
+    drainOnce({
+      redis: redisAt(url),
+      to: { dialect: 'postgres', url: db.url },
+      every: 1000,
+      maxFields: 10,
+      keepBatches: 3_600_000,
+      jobs: jobList.parse([{ from, table: 'totals', keyColumn: 'id', column: 'n' }]),
     });
 
-  async function gatherAll(through: { call(...args: string[]): Promise<unknown> } | null, tags: string[]) {
-    for (const tag of tags) {
-      const key = `views:{${tag}}`;
-      const node = through ?? (await cluster.slotOwner(key)).client;
-      for (let id = 0; id < 25; id++) await node.call('HINCRBY', key, `${id}`, '2');
-      await node.call('EXPIRE', key, '3600');
+  async function increment(): Promise<void> {
+    for (let tag = 0; tag < 12; tag++) {
+      const key = `views:{tag${tag}}`;
+      const node = await cluster.slotOwner(key);
+      for (let id = 0; id < 25; id++) await node.call('HINCRBY', key, id, 2);
     }
   }
-
-  const tags = Array.from({ length: 12 }, (_, i) => `tag${i}`);
 
   it('takes hashes of all slots, each in its own, by cluster URL and through heatsink', async () => {
     const proxy = await startProxy({ upstream: cluster.url });
     for (const [round, url] of [cluster.url, proxy.url].entries()) {
-      await gatherAll(null, tags);
+      await increment();
       expect(await drain(url, 'views:{{tag}}')).toBe(true);
       const rows = await db.query('SELECT tag, COUNT(*) AS ids, SUM(n) AS sum FROM totals GROUP BY tag');
       expect(rows).toHaveLength(12);
@@ -129,7 +124,7 @@ describe('on a cluster', () => {
   });
 
   it('moves a key whatever its braces, and takes its expiry away', async () => {
-    const redis = await connectRedis(parseUpstream(cluster.url), null);
+    const redis = await connectRedis(redisAt(cluster.url));
     for (const text of KEYS) {
       const key = Buffer.from(text);
       const { client } = await cluster.slotOwner(text);
@@ -144,4 +139,33 @@ describe('on a cluster', () => {
     }
     redis.close();
   });
+});
+
+it('reaches a server, a cluster and the master behind sentinels by TLS, with the certificates of the nodes', async () => {
+  const authority = createAuthority();
+  const tls = { ca: authority.ca, ...authority.issue('node') };
+  const secrets = { password: 'for-nodes', sentinelPassword: 'for-sentinels' };
+  const [db, server, cluster, watched] = await Promise.all([
+    startPostgres(),
+    startRedis({ tls }),
+    startCluster({ tls }),
+    startWatched({ replicas: 0, sentinels: 1, ...secrets, tls }),
+  ]);
+  const env = {
+    ...process.env,
+    HEATSINK_NODES_TLS_CA: tls.ca,
+    HEATSINK_NODES_TLS_CERT: tls.cert,
+    HEATSINK_NODES_TLS_KEY: tls.key,
+  };
+  const masters = [server, await cluster.slotOwner('views:a'), watched.nodes[0]];
+  for (const [i, url] of [server.url, cluster.url, watched.url].entries()) {
+    await masters[i].client.hset('views:a', { 1: 5 });
+    const to = ['--to', db.url, '--from', 'views:*', '--table', 't', '--key-column', 'id', '--column', 'n'];
+    const more = i === 2 ? { HEATSINK_SENTINEL_PASSWORD: secrets.sentinelPassword } : {};
+    const args = [CLI, 'drain', '--redis', url, ...to, '--dry-run'];
+    const { stdout } = await run(process.execPath, args, { env: { ...env, ...more } });
+    expect(stdout).toBe('t: views:* -> t.n\n  views:a: 1 rows, sum 5\n');
+  }
+  await Promise.all([db.stop(), server.stop(), cluster.stop(), watched.stop()]);
+  authority.remove();
 });

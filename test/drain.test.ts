@@ -1,15 +1,13 @@
 // heatsink drain against real databases: what is counted in Redis is in the table, once, whatever dies when.
 
-import { pino } from 'pino';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { jobList } from '../src/config/drain-types.ts';
 import { ConfigError } from '../src/config/load.ts';
-import { parseUpstream } from '../src/config/upstream-url.ts';
 import { nameAside } from '../src/drain/aside.ts';
 import { connectDatabase } from '../src/drain/connect-database.ts';
-import { type DrainPlan, runDrain, runDryRun } from '../src/drain/drain.ts';
+import { type DrainPlan, runDryRun } from '../src/drain/drain.ts';
 import { makeTables, openSink } from '../src/drain/sink.ts';
-import { createStatus } from '../src/drain/status.ts';
+import { drainOnce, redisAt } from './support/drain.ts';
 import type { CounterDatabase } from './support/drain-crashes.ts';
 import { startMariadb } from './support/mariadb.ts';
 import { startPostgres } from './support/postgres.ts';
@@ -40,8 +38,7 @@ describe.each(databases)('drain to %s', (_, dialect, start) => {
   let db: TestDatabase;
 
   const planOf = (given: object = {}, plan: Partial<DrainPlan> = {}): DrainPlan => ({
-    redis: parseUpstream(redis.url),
-    tls: null,
+    redis: redisAt(redis.url),
     to: { dialect, url: db.url },
     every: 100,
     maxFields: 100_000,
@@ -49,14 +46,7 @@ describe.each(databases)('drain to %s', (_, dialect, start) => {
     jobs: jobList.parse([{ ...VIEWS, ...given }]),
     ...plan,
   });
-  const drain = (plan = planOf(), status = createStatus()) =>
-    runDrain({
-      plan,
-      status,
-      log: pino({ level: 'silent' }),
-      signal: new AbortController().signal,
-      once: true,
-    });
+  const drain = (plan = planOf()) => drainOnce(plan);
   const views = async (column = 'views') =>
     Object.fromEntries(
       (
@@ -210,7 +200,6 @@ describe.each(databases)('drain to %s', (_, dialect, start) => {
   });
 
   it('keeps what cannot be added in a table, and adds the rest', async () => {
-    const status = createStatus();
     await hset(`views:${TODAY}`, {
       1: 5,
       2: 'x',
@@ -223,7 +212,7 @@ describe.each(databases)('drain to %s', (_, dialect, start) => {
     await redis.client.hset(`views:${TODAY}`, Buffer.from([0xff, 0x00]), '1');
     await hset('views:someday', { 1: 1 });
     await db.query(`INSERT INTO product_views (day, product_id, views) VALUES ('${TODAY}', 5, 1)`);
-    expect(await drain(planOf(), status)).toBe(true);
+    expect(await drain()).toBe(true);
     expect(await views()).toEqual({ [`${TODAY} 1`]: 5, [`${TODAY} 5`]: 1 });
     expect(await rejected()).toEqual(
       [

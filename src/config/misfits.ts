@@ -50,7 +50,7 @@ function upstreamSide(config: Config): Side {
   const { tlsCa, tlsCert, tlsKey, tlsServername, tlsVerify } = config.nodes;
   const path = { ca: 'nodes.tlsCa', cert: 'nodes.tlsCert', key: 'nodes.tlsKey' } as const;
   const misfits =
-    config.upstream?.tls === true
+    config.upstream?.tls === true || config.drain.redis?.tls === true
       ? []
       : given(
           {
@@ -69,9 +69,9 @@ function upstreamSide(config: Config): Side {
   return { misfits, files: upstreamFiles(config), path };
 }
 
-function sentinelOptions({ upstream, nodes }: Config): Misfit[] {
+function sentinelOptions({ upstream, nodes, drain }: Config): Misfit[] {
   const { sentinelUsername, sentinelPassword } = nodes;
-  if (upstream?.kind !== 'sentinel') {
+  if (upstream?.kind !== 'sentinel' && drain.redis?.kind !== 'sentinel') {
     const options = {
       'nodes.sentinelUsername': sentinelUsername,
       'nodes.sentinelPassword': sentinelPassword,

@@ -129,8 +129,13 @@ function makePlan(config: Config): DrainPlan {
       : []),
   ];
   if (missing.length > 0 || redis === null) throw new ConfigError(missing);
-  const tls = upstreamTls({ ...config, upstream: redis });
-  return { redis, tls, to, every, maxFields, keepBatches, jobs };
+  const { sentinelUsername: username, sentinelPassword: password } = config.nodes;
+  const place = {
+    to: redis,
+    tls: upstreamTls({ ...config, upstream: redis }),
+    sentinelLogin: { username, password },
+  };
+  return { redis: place, to, every, maxFields, keepBatches, jobs };
 }
 
 function databaseOf({ drain }: Config) {

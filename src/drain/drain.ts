@@ -5,20 +5,17 @@ import type { Logger } from 'pino';
 import type { DatabaseUrl, DrainJob } from '../config/drain-types.ts';
 import { type KeyParts, parseKeyParts } from '../config/key-parts.ts';
 import { ConfigError } from '../config/load.ts';
-import type { Upstream } from '../config/upstream-url.ts';
-import type { ServerTls } from '../resp3/socket.ts';
 import { Backoff } from '../upstream/backoff.ts';
 import { connectDatabase } from './connect-database.ts';
 import type { Database } from './database.ts';
 import { dryRun } from './dry-run.ts';
-import { connectRedis, type DrainRedis } from './redis.ts';
+import { connectRedis, type DrainRedis, type RedisPlace } from './redis.ts';
 import { runRound, Tried } from './round.ts';
 import { makeTables, openSink, type Sink } from './sink.ts';
 import type { JobMeter, Status } from './status.ts';
 
 export interface DrainPlan {
-  readonly redis: Upstream;
-  readonly tls: ServerTls | null;
+  readonly redis: RedisPlace;
   readonly to: DatabaseUrl;
   /** Milliseconds, as all times here. */
   readonly every: number;
@@ -105,7 +102,7 @@ export async function runDrain({ plan, status, log, signal, once }: DrainOptions
 
 /** Says line by line what a round would do. */
 export async function runDryRun(plan: DrainPlan, say: (line: string) => void): Promise<void> {
-  const redis = await connectRedis(plan.redis, plan.tls);
+  const redis = await connectRedis(plan.redis);
   try {
     const db = await toDatabase(plan);
     try {
@@ -121,7 +118,7 @@ export async function runDryRun(plan: DrainPlan, say: (line: string) => void): P
 }
 
 async function connect(plan: DrainPlan): Promise<Connections> {
-  const redis = await connectRedis(plan.redis, plan.tls);
+  const redis = await connectRedis(plan.redis);
   let db: Database | null = null;
   try {
     db = await toDatabase(plan);

@@ -9,6 +9,19 @@ import { type ServerTls, tlsTo } from '../resp3/socket.ts';
 const PATIENCE = 10_000;
 const SCAN_COUNT = 1000;
 
+interface Login {
+  readonly username: string | null;
+  readonly password: string | null;
+}
+
+/** Where Redis is, and how it is spoken to. */
+export interface RedisPlace {
+  readonly to: Upstream;
+  readonly tls: ServerTls | null;
+  /** For the sentinels, where there are any. */
+  readonly sentinelLogin: Login;
+}
+
 export interface DrainRedis {
   /** Names of keys, each at least once; one that comes or goes meanwhile may be missing. */
   scan(glob: string, type?: string): AsyncIterable<Buffer>;
@@ -24,8 +37,9 @@ export interface DrainRedis {
 }
 
 /** Connects; rejects when nobody answers. Once lost, a connection stays lost. */
-export async function connectRedis(to: Upstream, tls: ServerTls | null): Promise<DrainRedis> {
-  const client = to.kind === 'cluster' ? clusterClient(to, tls) : singleClient(to, tls);
+export async function connectRedis(place: RedisPlace): Promise<DrainRedis> {
+  const { to } = place;
+  const client = to.kind === 'cluster' ? clusterClient(place) : singleClient(place);
   let trouble: Error | null = null;
   // Commands that fail with the connection say no more than that it is closed.
   client.on('error', (error: Error) => {
@@ -100,19 +114,27 @@ function common({ username, password }: Pick<Upstream, 'username' | 'password'>)
   };
 }
 
-function singleClient(to: Upstream, tls: ServerTls | null): Redis {
+function singleClient({ to, tls, sentinelLogin }: RedisPlace): Redis {
   const [{ host, port }] = to.nodes;
-  const at =
-    to.kind === 'sentinel'
-      ? { sentinels: [...to.nodes], name: to.master ?? '', sentinelRetryStrategy: () => null }
-      : { host, port };
-  const secured = tls === null ? {} : { tls: tlsTo(host, tls) };
   const more = { db: to.db, lazyConnect: true, retryStrategy: () => null };
+  const secured = tls === null ? {} : { tls: to.kind === 'sentinel' ? tlsToAny(tls) : tlsTo(host, tls) };
+  const at = to.kind === 'sentinel' ? bySentinels(to, tls, sentinelLogin) : { host, port };
   return new Redis({ ...common(to), ...at, ...secured, ...more } as Omit<RedisOptions, 'replyMapping'>);
 }
 
-function clusterClient(to: Upstream, tls: ServerTls | null): Cluster {
-  const secured = tls === null ? {} : { tls: tlsTo(to.nodes[0].host, tls) };
+function bySentinels(to: Upstream, tls: ServerTls | null, { username, password }: Login) {
+  return {
+    sentinels: [...to.nodes],
+    name: to.master ?? '',
+    sentinelRetryStrategy: () => null,
+    ...(username === null ? {} : { sentinelUsername: username }),
+    ...(password === null ? {} : { sentinelPassword: password }),
+    ...(tls === null ? {} : { sentinelTLS: tlsToAny(tls), enableTLSForSentinelMode: true }),
+  };
+}
+
+function clusterClient({ to, tls }: RedisPlace): Cluster {
+  const secured = tls === null ? {} : { tls: tlsToAny(tls) };
   return new Cluster([...to.nodes], {
     redisOptions: { ...common(to), ...secured },
     lazyConnect: true,
@@ -121,4 +143,10 @@ function clusterClient(to: Upstream, tls: ServerTls | null): Cluster {
     retryDelayOnFailover: 0,
     slotsRefreshTimeout: PATIENCE,
   });
+}
+
+/** For servers that others name: the certificate of each is for its own host, if for nothing else. */
+function tlsToAny({ context, servername, verify }: ServerTls) {
+  const name = servername === null ? {} : { servername };
+  return { secureContext: context, rejectUnauthorized: verify, ...name };
 }
