@@ -267,6 +267,17 @@ describe.each(databases)('drain to %s', (_, dialect, start) => {
     expect(await views()).toEqual({ [`${TODAY} 1`]: 5 });
   });
 
+  it('goes on with other batches and jobs where one cannot be applied, and says that it failed', async () => {
+    const stray = nameAside('product_views', Buffer.from('of another pattern'), 1);
+    await hset(stray.name, { 1: 1 });
+    await hset(`views:${TODAY}`, { 1: 5 });
+    await hset(`more:${TODAY}`, { 1: 6 });
+    const more = { ...VIEWS, name: 'more', from: 'more:{day}' };
+    expect(await drain(planOf({}, { jobs: jobList.parse([VIEWS, more]) }))).toBe(false);
+    expect(await views()).toEqual({ [`${TODAY} 1`]: 11 });
+    expect(await keys()).toEqual([stray.name.toString()]);
+  });
+
   it('forgets batches after their time, but none whose hash is still there', async () => {
     const aside = nameAside('product_views', Buffer.from(`views:${TODAY}`), 1);
     await hset(aside.name, { 1: 5 });

@@ -60,7 +60,15 @@ export async function runDrain({ plan, status, log, signal, once }: DrainOptions
   async function round(): Promise<boolean> {
     try {
       open ??= await connect(plan);
-      for (const work of works) await one(work, open);
+      let failure: Tried | null = null;
+      for (const work of works) {
+        // What is wrong with batches of one job need not be wrong with those of another.
+        await one(work, open).catch((error) => {
+          if (!(error instanceof Tried)) throw error;
+          failure = error;
+        });
+      }
+      if (failure !== null) throw failure;
       status.trouble = null;
       return true;
     } catch (error) {
