@@ -54,11 +54,11 @@ describe.each([1, 2])('SIGHUP with %i workers', (workers) => {
     const flags = { workers: `${workers}`, 'tier-ttl': '700' };
     const { reread, option, heatsink, client } = await start('hot: { threshold: 300 }\n', flags);
     await client.config('SET', 'heatsink.hot.cool', '0.25');
-    expect(heatsink.output()).toContain('"hot.cool":"0.5 -> 0.25"');
+    await waitFor(() => heatsink.output().includes('"hot.cool":"0.5 -> 0.25"'));
 
     await reread('hot: { threshold: 800 }\ntier: { maxBytes: 8MiB, ttl: 5 }\n', '"options changed"');
     await waitFor(async () => (await option('hot.threshold')) === '800');
-    expect(heatsink.output()).toContain('"hot.threshold":"300 -> 800"');
+    await waitFor(() => heatsink.output().includes('"hot.threshold":"300 -> 800"'));
     expect(await option('tier.maxBytes')).toBe(`${8 * 2 ** 20}`);
     expect(await option('hot.cool')).toBe('0.25');
     expect(await option('tier.ttl')).toBe('700');
