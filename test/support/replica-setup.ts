@@ -52,7 +52,8 @@ export async function untilSpread(proxy: RunningProxy, keys: readonly string[]):
         await wire.replies(100 * keys.length);
         return (await readsAtReplicas(proxy)) - before >= 100 * keys.length;
       },
-      10_000,
+      // A replica that was away may have to be sent all data again.
+      20_000,
       50,
     );
   } finally {
