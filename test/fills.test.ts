@@ -45,6 +45,7 @@ function scene() {
       heat: HEAT,
       proof: proofUntil(Number.POSITIVE_INFINITY),
       node: null,
+      load: { requests: 0, spared: 0 },
       version: versions.of(KEY_HASH),
       epoch: versions.epoch(),
       generation: 0,

@@ -37,6 +37,7 @@ type EntryData = Pick<
   | 'expiresAt'
   | 'proof'
   | 'heat'
+  | 'load'
 >;
 
 export class Entry {
@@ -56,6 +57,8 @@ export class Entry {
   readonly expiresAt: number;
   readonly proof: Proof;
   readonly heat: HitCount;
+  /** Of the node whose key it is. */
+  readonly load: { spared: number };
   readonly bytes: number;
   /** Whether it was served since the eviction hand last passed. */
   used = false;
@@ -79,6 +82,7 @@ export class Entry {
     this.expiresAt = of.expiresAt;
     this.proof = of.proof;
     this.heat = of.heat;
+    this.load = of.load;
     this.bytes = of.request.length + of.reply.length + OVERHEAD;
   }
 }

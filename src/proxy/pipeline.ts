@@ -241,6 +241,7 @@ export class Pipeline implements Servant {
     if (entry === null || !tier.valid(entry, clock.ms)) return false;
     entry.used = true;
     entry.heat.hit();
+    entry.load.spared++;
     if (--this.#untilVerified <= 0) this.#verify(entry);
     this.counters[C.hit]++;
     session.reply(entry.reply);

@@ -7,6 +7,7 @@ import type { FanOutMode } from '../cache/rules.ts';
 import { ASKS_OTHER, type Asks } from '../cache/witness.ts';
 import type { Load } from '../fanout/key-copies.ts';
 import type { CallClient, CallOwner, Carrier } from '../upstream/call.ts';
+import type { NodeLoad } from '../upstream/lane-options.ts';
 import type { UpstreamNode } from '../upstream/node.ts';
 import { releaseBytes } from '../upstream/outgoing.ts';
 import type { Proof } from '../upstream/tracking.ts';
@@ -16,7 +17,9 @@ import type { Warmth } from './reads/negatives.ts';
 export interface Fill {
   readonly heat: Warmth;
   readonly proof: Proof;
+  /** Null when time alone ends what is kept. */
   readonly node: UpstreamNode | null;
+  readonly load: NodeLoad;
   readonly version: number;
   readonly epoch: number;
   readonly generation: number;

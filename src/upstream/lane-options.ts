@@ -17,6 +17,14 @@ const REFUSAL = /^(NOAUTH|WRONGPASS|NOPERM) /;
  */
 export type Progress = 'none' | 'reached' | 'refused' | 'late';
 
+/** What a node has had to do with requests, and what it was spared. Both only grow. */
+export interface NodeLoad {
+  /** Replies that came from it. */
+  requests: number;
+  /** Requests for its keys that were answered without one of their own upstream: kept, or shared. */
+  spared: number;
+}
+
 export interface LaneOptions {
   readonly host: string;
   readonly port: number;
@@ -26,6 +34,8 @@ export interface LaneOptions {
   readonly connectTimeout: number;
   /** Of its node: while it is open, no connection is tried. */
   readonly circuit: Circuit;
+  /** Of its node. */
+  readonly load: NodeLoad;
   /** Of its node: what may be sent again. */
   readonly retries: RetryBudget;
   /** Requests that open the connection; an error reply to one of them closes it. */

@@ -14,7 +14,7 @@ import { Backoff } from './backoff.ts';
 import { Call, type Carrier, LATER, type LargeReply } from './call.ts';
 import type { Chunk } from './chunk.ts';
 import type { Circuit } from './circuit.ts';
-import { isForClients, type LaneOptions, type Progress } from './lane-options.ts';
+import { isForClients, type LaneOptions, type NodeLoad, type Progress } from './lane-options.ts';
 import { holdBytes, Outgoing, releaseBytes } from './outgoing.ts';
 import type { SlowWatch } from './slow-watch.ts';
 import { type Flushable, flushAtTurnEnd } from './turn.ts';
@@ -65,6 +65,7 @@ export class Lane implements Carrier, Flushable {
 
   // Options come in many shapes, and these are asked for with every reply.
   readonly #counters: Counters;
+  readonly #load: NodeLoad;
   readonly #slow: SlowWatch;
   readonly #circuit: Circuit;
   readonly #once: boolean;
@@ -73,6 +74,7 @@ export class Lane implements Carrier, Flushable {
   constructor(options: LaneOptions) {
     this.options = options;
     this.#counters = options.counters;
+    this.#load = options.load;
     this.#slow = options.slow;
     this.#circuit = options.circuit;
     this.#once = options.once === true;
@@ -395,6 +397,7 @@ export class Lane implements Carrier, Flushable {
     if (this.#head === null) this.#tail = null;
     call.nextInLane = null;
     this.pending--;
+    this.#load.requests++;
     const micros = microsSince(call.begunAt);
     // What waits on purpose says nothing of the server's speed.
     if (!this.#once) countLatency(this.#counters, micros);

@@ -6,7 +6,7 @@ import type { ServerTls } from '../resp3/socket.ts';
 import { askAlive } from './ask-alive.ts';
 import { Circuit } from './circuit.ts';
 import { Lane } from './lane.ts';
-import type { LaneOptions } from './lane-options.ts';
+import type { LaneOptions, NodeLoad } from './lane-options.ts';
 import { PinPool } from './pin.ts';
 import type { PinBudget } from './pin-budget.ts';
 import type { ReplicaGroup } from './replica.ts';
@@ -57,6 +57,7 @@ export class UpstreamNode {
   replicas: ReplicaGroup | null = null;
   readonly circuit: Circuit;
   readonly retries: RetryBudget;
+  readonly load: NodeLoad = { requests: 0, spared: 0 };
   /** Connections that belong to one client for a while. */
   readonly pins: PinPool;
   readonly #link: LinkOptions;
@@ -242,6 +243,7 @@ export class UpstreamNode {
       connectTimeout,
       circuit: this.circuit,
       retries: this.retries,
+      load: this.load,
       slow,
       counters,
       chunkDone,

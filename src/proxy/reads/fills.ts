@@ -76,6 +76,7 @@ export class Fills {
     const fill: Fill = {
       heat,
       node,
+      load: lane.options.load,
       proof: node?.tracker?.proofOf(request.space) ?? NO_PROOF_NEEDED,
       version: versions.of(request.keyHash),
       epoch: versions.epoch(),
@@ -144,6 +145,7 @@ export class Fills {
           expiresAt: fill.pttl >= 0 ? fill.sentAt + fill.pttl : Number.POSITIVE_INFINITY,
           proof,
           heat,
+          load: fill.load,
         })
       : null;
     if (entry === null) heat.gone();

@@ -57,6 +57,8 @@ export class SharedReads {
     if (flight === null) {
       flights.list(request);
     } else if (!versions.writing(request.keyHash)) {
+      // One of those who board is sent.
+      if (!flight.sent || flight.boarding !== null) node.load.spared++;
       this.#join(session, flight, request, buf, start, end);
       return;
     }
