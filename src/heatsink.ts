@@ -3,8 +3,9 @@
 
 import { readFileSync } from 'node:fs';
 import type { Logger } from 'pino';
+import { createLive } from './admin/live.ts';
 import { startAdmin } from './admin/server.ts';
-import type { AdminSource } from './admin/snapshot.ts';
+import type { ProxySource } from './admin/snapshot.ts';
 import type { HostPort } from './config/host-port.ts';
 import type { Config, OptionPath } from './config/schema.ts';
 import { parseUpstream, type Upstream } from './config/upstream-url.ts';
@@ -90,10 +91,12 @@ async function start(asked: Config, log: Logger, onClose: OnClose): Promise<Omit
     upstream,
     log,
     info,
+    about: { mode: 'serve', workers: config.workers, started: new Date() },
     onClose,
     async admin(source) {
       if (config.admin === null) return;
-      const admin = await startAdmin(source, config.admin, log);
+      const live = createLive(source, config.adminToken, log);
+      const admin = await startAdmin(source, config.admin, log, { live });
       onClose(() => admin.close());
       adminAddress = admin.address;
     },
@@ -123,7 +126,8 @@ interface Parts {
   readonly info: { version: string; thresholdPerSecond: number; windowMs: number; top: number };
   readonly onClose: OnClose;
   /** Starts the admin server, which clients of it need long before the upstream answers. */
-  readonly admin: (source: AdminSource) => Promise<void>;
+  readonly admin: (source: ProxySource) => Promise<void>;
+  readonly about: ProxySource['about'];
 }
 
 async function onThisThread(parts: Parts): Promise<Serving> {
@@ -140,7 +144,16 @@ async function onThisThread(parts: Parts): Promise<Serving> {
   return { ...worker, crashWorker() {} };
 }
 
-async function onThreads({ config, memory, upstream, log, info, onClose, admin }: Parts): Promise<Serving> {
+async function onThreads({
+  config,
+  memory,
+  upstream,
+  log,
+  info,
+  about,
+  onClose,
+  admin,
+}: Parts): Promise<Serving> {
   const shutdown = { grace: config.shutdownTimeout };
   const changed: Partial<Record<OptionPath, (value: string) => void>> = {
     'hot.threshold'(value) {
@@ -164,6 +177,7 @@ async function onThreads({ config, memory, upstream, log, info, onClose, admin }
     memory,
     doors: await claimDoors(addressesOf(config)),
     version: VERSION,
+    about,
     changed(pairs) {
       for (const [name, value] of pairs) changed[name]?.(value);
     },

@@ -5,11 +5,12 @@ import { createServer } from 'node:net';
 import { Worker as Thread } from 'node:worker_threads';
 import type { Logger } from 'pino';
 import { mergeWorkers } from './admin/merged.ts';
-import type { AdminSource, HotKey, Snapshot } from './admin/snapshot.ts';
+import type { AdminSource, HotKey, ProxySource, Snapshot } from './admin/snapshot.ts';
 import type { HostPort } from './config/host-port.ts';
 import type { OptionPath } from './config/schema.ts';
 import { CounterMemory } from './counters.ts';
 import { forgetWorker } from './memory.ts';
+import type { KeyAction } from './proxy/marks.ts';
 import { connectPeers } from './proxy/peers.ts';
 import { BIG_KEYS, SLOW_COMMANDS } from './proxy/seen/all-workers.ts';
 import type { BigKeyList } from './proxy/seen/big-keys.ts';
@@ -36,7 +37,7 @@ const { url } = import.meta;
 /** The thread's file, compiled or not, as this one is. */
 const ENTRY = new URL(`./worker/thread${url.slice(url.lastIndexOf('.'))}`, url);
 
-export interface TeamOptions extends Omit<ThreadData, 'worker' | 'changes'> {
+export interface TeamOptions extends Omit<ThreadData, 'worker' | 'changes' | 'marks'> {
   readonly info: AdminSource['info'];
   readonly log: Logger;
   /** Options were changed by CONFIG SET, in all workers. */
@@ -44,7 +45,7 @@ export interface TeamOptions extends Omit<ThreadData, 'worker' | 'changes'> {
 }
 
 export interface Team {
-  readonly source: AdminSource;
+  readonly source: ProxySource;
   /** Starts the threads; resolves with the addresses when clients can connect to all of them. */
   start(): Promise<readonly string[]>;
   renewCertificates(): void;
@@ -68,6 +69,8 @@ export function createTeam(options: TeamOptions): Team {
   const threads: (Thread | null)[] = new Array(workers).fill(null);
   const failures: number[] = new Array(workers).fill(0);
   const changes = new Map<OptionPath, string>();
+  /** By key as latin1: what was done about it last. */
+  const marks = new Map<string, KeyAction>();
   let closing = false;
   /** Who is asked to send commands: another one when it does not answer. */
   let caller = 0;
@@ -83,8 +86,9 @@ export function createTeam(options: TeamOptions): Team {
 
   /** Resolves when it is ready; rejects when it cannot start or ends before. */
   function spawn(worker: number): Promise<readonly string[]> {
-    const { config, upstream, doors, version } = options;
-    const data: ThreadData = { config, upstream, memory, doors, version, worker, changes: [...changes] };
+    const { config, upstream, doors, version, about } = options;
+    const said = { changes: [...changes], marks: [...marks.values()] };
+    const data: ThreadData = { config, upstream, memory, doors, version, about, worker, ...said };
     return new Promise((resolve, reject) => {
       const thread = new Thread(ENTRY, {
         workerData: data,
@@ -144,6 +148,12 @@ export function createTeam(options: TeamOptions): Team {
     return answer.value;
   }
 
+  async function act(action: KeyAction): Promise<void> {
+    if (action.how === 'pin' || action.how === 'ban') marks.set(action.key.toString('latin1'), action);
+    else if (action.how !== 'clear') marks.delete(action.key.toString('latin1'));
+    await peers.ask('act', action);
+  }
+
   function order(what: ThreadOrder): void {
     for (const thread of threads) thread?.postMessage(what);
   }
@@ -151,6 +161,8 @@ export function createTeam(options: TeamOptions): Team {
   return {
     source: mergeWorkers({
       info: options.info,
+      about: options.about,
+      act,
       count: workers,
       totals: () => counters.totals(),
       snapshots: () => peers.ask<Snapshot>('snapshot', null),

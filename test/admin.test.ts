@@ -33,6 +33,9 @@ const source: AdminSource = {
         hot: true,
         writeHot: false,
         copies: 0,
+        pinned: false,
+        banned: false,
+        node: null,
       },
       {
         key: Buffer.from([0xff, 0x00]),
@@ -44,6 +47,9 @@ const source: AdminSource = {
         hot: true,
         writeHot: false,
         copies: 0,
+        pinned: false,
+        banned: false,
+        node: null,
       },
       {
         key: Buffer.from('warm'),
@@ -55,6 +61,9 @@ const source: AdminSource = {
         hot: false,
         writeHot: false,
         copies: 0,
+        pinned: false,
+        banned: false,
+        node: null,
       },
     ].slice(0, top),
   bigKeys: () => ({ top: 100, bytes: 10_240, elements: 5000, keys: [] }),
@@ -74,12 +83,16 @@ beforeAll(async () => {
         connected: true,
         circuitOpen: false,
         pending: 4,
+        requests: 0,
+        spared: 0,
         tracking: 'on',
         proofAgeMs: 250,
       },
     ],
     ready: true,
     reasons: [],
+    pinned: [],
+    banned: [],
   };
   server = await startAdmin(source, { host: '127.0.0.1', port: 0 }, pino({ level: 'silent' }));
 });

@@ -1,6 +1,6 @@
-// Hot keys as JSON. A key is any bytes: one that is not UTF-8 is shown in base64 and says so.
+// Hot keys as JSON.
 
-import { isUtf8 } from 'node:buffer';
+import { showKey } from './show-key.ts';
 import type { AdminSource, HotKey } from './snapshot.ts';
 
 /** The answer of /hotkeys. */
@@ -9,25 +9,27 @@ export function showHotKeys(keys: readonly HotKey[], info: AdminSource['info']):
 }
 
 function show(of: HotKey): object {
-  const { key, readsPerSecond, hotSince, hits, bytes, entries, copies, lease } = of;
+  const { key, readsPerSecond, hotSince, hits, bytes, entries, copies, lease, pinned } = of;
   return {
-    ...(isUtf8(key) ? { key: key.toString() } : { key: key.toString('base64'), encoding: 'base64' }),
+    ...showKey(key),
     reads_per_second: readsPerSecond,
     state: stateOf(of),
     hot_since: hotSince === null ? null : new Date(hotSince).toISOString(),
     hits,
     entries,
     bytes,
+    ...(pinned && { pinned }),
     ...(copies > 0 && { copies }),
     ...(lease && { lease: { held_ms: lease.heldMs, waiters: lease.waiters } }),
   };
 }
 
 /**
- * tier: replies of it are served from memory. copies: other masters have it as well. write-hot: it is written too often
+ * banned: nothing may be done about it. tier: replies of it are served from memory. copies: other masters have it as well. write-hot: it is written too often
  * for that. hot: nothing of it is kept right now. candidate: it is not hot.
  */
-function stateOf({ hot, entries, copies, writeHot }: HotKey): string {
+export function stateOf({ hot, entries, copies, writeHot, banned }: HotKey): string {
+  if (banned) return 'banned';
   if (!hot) return 'candidate';
   if (entries > 0) return 'tier';
   if (copies > 0) return 'copies';

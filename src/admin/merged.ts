@@ -1,27 +1,39 @@
 // One picture of several workers: what each says of itself, made one for the admin server.
 
+import type { KeyAction } from '../proxy/marks.ts';
 import { type BigKeyList, mergeBigKeys } from '../proxy/seen/big-keys.ts';
 import { mergeSlowCommands, type SlowCommands } from '../proxy/seen/slow-log.ts';
-import type { AdminSource, HotKey, LeaseState, NodeState, ReplicaState, Snapshot } from './snapshot.ts';
+import type {
+  AdminSource,
+  HotKey,
+  LeaseState,
+  NodeState,
+  ProxySource,
+  ReplicaState,
+  Snapshot,
+} from './snapshot.ts';
 
 /** The workers of one process. */
 export interface Workers {
   readonly info: AdminSource['info'];
+  readonly about: ProxySource['about'];
   /** The counters of all workers, summed up. */
   readonly totals: () => Float64Array;
   snapshots(): Promise<Snapshot[]>;
   hotKeys(top: number): Promise<HotKey[][]>;
   bigKeys(): Promise<BigKeyList[]>;
   slowCommands(): Promise<SlowCommands[]>;
+  act(action: KeyAction): Promise<void>;
   /** How many there should be. */
   readonly count: number;
 }
 
 const WORST_FIRST: readonly NodeState['tracking'][] = ['refused', 'connecting', 'off', 'on'];
 
-export function mergeWorkers(workers: Workers): AdminSource {
+export function mergeWorkers(workers: Workers): ProxySource {
   return {
     info: workers.info,
+    about: workers.about,
     async snapshot() {
       const all = await workers.snapshots();
       const counters = workers.totals();
@@ -33,6 +45,9 @@ export function mergeWorkers(workers: Workers): AdminSource {
         ...first,
         counters,
         nodes: mergeNodes(all),
+        // Between threads a Buffer becomes plain bytes.
+        pinned: first.pinned.map(asBuffer),
+        banned: first.banned.map(asBuffer),
         replicas: mergeReplicas(all),
         // The others serve all clients that come while one is missing.
         ready: all.some(({ ready }) => ready),
@@ -49,6 +64,7 @@ export function mergeWorkers(workers: Workers): AdminSource {
     },
     bigKeys: async (top) => mergeBigKeys(await workers.bigKeys(), top),
     slowCommands: async (top) => mergeSlowCommands(await workers.slowCommands(), top),
+    act: (action) => workers.act(action),
   };
 }
 
@@ -59,6 +75,8 @@ export const NOTHING: Omit<Snapshot, 'counters'> = {
   candidates: 0,
   nodes: [],
   replicas: [],
+  pinned: [],
+  banned: [],
   ready: false,
   reasons: [],
 };
@@ -72,7 +90,9 @@ function mergeNodes(all: readonly Snapshot[]): NodeState[] {
     address: states[0].address,
     connected: states.every(({ connected }) => connected),
     circuitOpen: states.some(({ circuitOpen }) => circuitOpen),
-    pending: states.reduce((sum, { pending }) => sum + pending, 0),
+    pending: sumOf(states, ({ pending }) => pending),
+    requests: sumOf(states, ({ requests }) => requests),
+    spared: sumOf(states, ({ spared }) => spared),
     tracking: WORST_FIRST.find((word) => states.some(({ tracking }) => tracking === word)) ?? 'off',
     proofAgeMs: oldest(states.map(({ proofAgeMs }) => proofAgeMs)),
   }));
@@ -88,9 +108,17 @@ function mergeReplicas(all: readonly Snapshot[]): ReplicaState[] {
     ...states[0],
     connected: states.some(({ connected }) => connected),
     fit: states.some(({ fit }) => fit),
-    pending: states.reduce((sum, { pending }) => sum + pending, 0),
+    pending: sumOf(states, ({ pending }) => pending),
     lagMs: oldest(states.filter(({ fit }) => fit).map(({ lagMs }) => lagMs)),
   }));
+}
+
+function sumOf<Part>(parts: readonly Part[], of: (part: Part) => number): number {
+  return parts.reduce((total, part) => total + of(part), 0);
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes);
 }
 
 /** The longest of times; null when one of them is not known. */
@@ -100,12 +128,11 @@ function oldest(ages: readonly (number | null)[]): number | null {
 
 /** Reads are those of all workers already; what is kept of the key is kept by each. */
 function mergeKey(parts: readonly HotKey[]): HotKey {
-  const sum = (of: (part: HotKey) => number) => parts.reduce((total, part) => total + of(part), 0);
+  const sum = (of: (part: HotKey) => number) => sumOf(parts, of);
   const { key, ...rest } = parts[0];
   return {
     ...rest,
-    // Between threads a Buffer becomes plain bytes.
-    key: Buffer.from(key),
+    key: asBuffer(key),
     writeHot: parts.some(({ writeHot }) => writeHot),
     hits: sum(({ hits }) => hits),
     bytes: sum(({ bytes }) => bytes),
@@ -120,6 +147,6 @@ function mergeLeases(parts: readonly LeaseState[]): LeaseState | null {
   if (parts.length === 0) return null;
   return {
     heldMs: parts.find(({ heldMs }) => heldMs !== null)?.heldMs ?? null,
-    waiters: parts.reduce((total, { waiters }) => total + waiters, 0),
+    waiters: sumOf(parts, ({ waiters }) => waiters),
   };
 }

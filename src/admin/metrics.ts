@@ -87,6 +87,18 @@ export const METRICS: readonly MetricRow[] = [
     return counters[C.databaseConnects] - counters[C.databaseLosses];
   }),
   gauge('ready', '1 when clients can be served', ({ ready }) => Number(ready)),
+  {
+    ...perNode('node_replies_total', 'Replies that came from the node', ({ requests }) => requests),
+    type: 'counter',
+  },
+  {
+    ...perNode(
+      'node_spared_requests_total',
+      'Requests for keys of the node that were answered without one of their own upstream: kept, or shared',
+      ({ spared }) => spared,
+    ),
+    type: 'counter',
+  },
   perNode('upstream_connected', '1 when a connection to the node is up', (node) => Number(node.connected)),
   perNode('upstream_circuit_open', '1 when the node is out of reach: requests for it fail at once', (node) =>
     Number(node.circuitOpen),

@@ -3,13 +3,12 @@
 import { isUtf8 } from 'node:buffer';
 import type { BigKeyList } from '../proxy/seen/big-keys.ts';
 import type { SlowCommands } from '../proxy/seen/slow-log.ts';
+import { showKey } from './show-key.ts';
 
 /** The answer of /bigkeys. */
-export function showBigKeys({ bytes, elements, keys }: BigKeyList): object {
+export function showBigKeys({ bytes, elements, keys }: BigKeyList) {
   const shown = keys.map((seen) => ({
-    ...(isUtf8(seen.key)
-      ? { key: seen.key.toString() }
-      : { key: seen.key.toString('base64'), encoding: 'base64' }),
+    ...showKey(Buffer.from(seen.key)),
     db: seen.db,
     bytes: seen.bytes,
     elements: seen.elements,
@@ -23,7 +22,7 @@ export function showBigKeys({ bytes, elements, keys }: BigKeyList): object {
 }
 
 /** The answer of /slowlog. */
-export function showSlowLog({ slowerThan, entries }: SlowCommands): object {
+export function showSlowLog({ slowerThan, entries }: SlowCommands) {
   const shown = entries.map(({ id, at, micros, args, client, name, node }) => ({
     id,
     time: new Date(at * 1000).toISOString(),

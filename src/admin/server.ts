@@ -3,8 +3,11 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
+import { ACTION_PATHS } from './actions.ts';
+import { type Answer, json, send, text } from './answer.ts';
 import { showHotKeys } from './hot-keys.ts';
-import { createMetrics, METRICS } from './metrics.ts';
+import type { Live } from './live.ts';
+import { createMetrics, METRICS, type MetricRow } from './metrics.ts';
 import { showBigKeys, showSlowLog } from './seen.ts';
 import type { AdminSource } from './snapshot.ts';
 
@@ -14,14 +17,6 @@ export interface AdminServer {
   close(): Promise<void>;
 }
 
-interface Answer {
-  readonly status: number;
-  readonly type: string;
-  readonly body: string;
-}
-
-const TEXT = 'text/plain; charset=utf-8';
-
 const INDEX = `heatsink
 /metrics   Prometheus metrics
 /healthz   200 while the process runs
@@ -30,24 +25,37 @@ const INDEX = `heatsink
 /bigkeys   keys with large values as JSON, ?top=N
 /slowlog   slow upstream commands as JSON, ?top=N
 `;
+const LIVE_INDEX = `/state     all of that and the rates of the last second as JSON
+/history   the rates of the last five minutes as JSON, one point a second
+/events    /state each second, as Server-Sent Events
+POST /keys/pin /keys/unpin /keys/ban /keys/unban   with {"key": "..."} as JSON
+POST /tier/clear
+`;
+
+export interface AdminOptions {
+  readonly rows?: readonly MetricRow[];
+  /** What there is beyond metrics and health; null for what is no proxy. Is closed with the server. */
+  readonly live?: Live | null;
+}
 
 /** Serves until `close`; rejects with the system's error when the address cannot be had. */
 export async function startAdmin(
   source: AdminSource,
   at: { readonly host: string; readonly port: number },
   log: Logger,
-  rows = METRICS,
+  { rows = METRICS, live = null }: AdminOptions = {},
 ): Promise<AdminServer> {
+  const index = live === null ? INDEX : INDEX + LIVE_INDEX;
   const metrics = createMetrics(source, rows);
 
   async function answer(url: URL): Promise<Answer> {
     switch (url.pathname) {
       case '/':
-        return { status: 200, type: TEXT, body: INDEX };
+        return text(200, index);
       case '/metrics':
         return { status: 200, type: metrics.contentType, body: await metrics.render() };
       case '/healthz':
-        return { status: 200, type: TEXT, body: 'ok\n' };
+        return text(200, 'ok\n');
       case '/readyz': {
         const { ready, reasons } = await source.snapshot();
         return json(ready ? 200 : 503, { ready, reasons });
@@ -60,28 +68,38 @@ export async function startAdmin(
         return showTop(url, async (top) => showBigKeys(await source.bigKeys(top)));
       case '/slowlog':
         return showTop(url, async (top) => showSlowLog(await source.slowCommands(top)));
+      case '/state':
+        return live === null ? missing(url) : live.state();
+      case '/history':
+        return live === null ? missing(url) : live.history();
       default:
-        return { status: 404, type: TEXT, body: `there is no ${url.pathname}\n\n${INDEX}` };
+        return missing(url);
     }
   }
 
+  function missing({ pathname }: URL): Answer {
+    return text(404, `there is no ${pathname}\n\n${index}`);
+  }
+
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    if (request.method !== 'GET' && request.method !== 'HEAD') {
-      response.setHeader('allow', 'GET, HEAD');
-      send(response, { status: 405, type: TEXT, body: 'only GET and HEAD are served\n' });
-      return;
-    }
+    const { method } = request;
     const url = parseTarget(request.url ?? '/');
-    send(
-      response,
-      url === null ? { status: 400, type: TEXT, body: 'bad request target\n' } : await answer(url),
-    );
+    if (url === null) return send(response, text(400, 'bad request target\n'));
+    const { pathname } = url;
+    const acts = live !== null && ACTION_PATHS.includes(pathname);
+    if (acts && method === 'POST') return send(response, await live.actions(pathname, request));
+    if (acts || (method !== 'GET' && method !== 'HEAD')) {
+      const allow = acts ? 'POST' : 'GET, HEAD';
+      return send(response, { ...text(405, `only ${allow} is served\n`), headers: { allow } });
+    }
+    if (live !== null && pathname === '/events' && method === 'GET') return live.events(request, response);
+    send(response, await answer(url));
   }
 
   const server = createServer((request, response) => {
     handle(request, response).catch((error) => {
       log.error({ reason: error.message, url: request.url }, 'the admin server failed');
-      if (!response.headersSent) send(response, { status: 500, type: TEXT, body: 'internal error\n' });
+      if (!response.headersSent) send(response, text(500, 'internal error\n'));
     });
   });
   await bind(server, at);
@@ -89,6 +107,7 @@ export async function startAdmin(
   return {
     address: address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`,
     async close() {
+      live?.close();
       await new Promise((resolve) => {
         server.close(resolve);
         server.closeAllConnections();
@@ -111,23 +130,9 @@ async function showTop(url: URL, show: (top?: number) => Promise<object>): Promi
   const asked = url.searchParams.get('top');
   const top = asked === null ? undefined : Number(asked);
   if (top !== undefined && (!Number.isInteger(top) || top < 1)) {
-    return {
-      status: 400,
-      type: TEXT,
-      body: `top is ${JSON.stringify(asked)}, but must be a whole number from 1 up\n`,
-    };
+    return text(400, `top is ${JSON.stringify(asked)}, but must be a whole number from 1 up\n`);
   }
   return json(200, await show(top));
-}
-
-function json(status: number, value: unknown): Answer {
-  return { status, type: 'application/json; charset=utf-8', body: `${JSON.stringify(value, null, 2)}\n` };
-}
-
-/** Node leaves the body out for HEAD by itself. */
-function send(response: ServerResponse, { status, type, body }: Answer): void {
-  response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(body) });
-  response.end(body);
 }
 
 async function bind(server: Server, at: { readonly host: string; readonly port: number }): Promise<void> {

@@ -1,5 +1,6 @@
 // What the admin server is told of the proxy when somebody asks.
 
+import type { KeyAction } from '../proxy/marks.ts';
 import type { BigKeyList } from '../proxy/seen/big-keys.ts';
 import type { SlowCommands } from '../proxy/seen/slow-log.ts';
 
@@ -15,6 +16,9 @@ export interface Snapshot {
   readonly replicas: readonly ReplicaState[];
   readonly ready: boolean;
   readonly reasons: readonly string[];
+  /** Keys that somebody has marked. */
+  readonly pinned: readonly Buffer[];
+  readonly banned: readonly Buffer[];
 }
 
 export interface NodeState {
@@ -24,6 +28,9 @@ export interface NodeState {
   readonly circuitOpen: boolean;
   /** Requests without a reply. */
   readonly pending: number;
+  /** Replies that came from it, and requests for its keys that it was spared, since it is known. */
+  readonly requests: number;
+  readonly spared: number;
   readonly tracking: 'on' | 'connecting' | 'refused' | 'off';
   /** Milliseconds since the last proof that no invalidation was missed; null before the first. */
   readonly proofAgeMs: number | null;
@@ -55,6 +62,10 @@ export interface HotKey {
   /** On other masters. */
   readonly copies: number;
   readonly lease?: LeaseState | null;
+  readonly pinned: boolean;
+  readonly banned: boolean;
+  /** Address of the node that owns it; null when nobody does. */
+  readonly node: string | null;
 }
 
 /** That a missing key is being rebuilt. */
@@ -77,5 +88,17 @@ export interface AdminSource {
     readonly windowMs: number;
     /** How many keys /hotkeys lists when it is not told. */
     readonly top: number;
+  };
+}
+
+/** That of a proxy, which can be told to do something. */
+export interface ProxySource extends AdminSource {
+  /** Resolves when all workers have done it. */
+  act(action: KeyAction): Promise<void>;
+  readonly about: {
+    /** observe: nothing is served from the tier. */
+    readonly mode: 'serve' | 'observe';
+    readonly workers: number;
+    readonly started: Date;
   };
 }

@@ -4,13 +4,14 @@ import type { Tier } from '../cache/tier.ts';
 import { clock } from '../clock.ts';
 import { G } from '../counters.ts';
 import type { Detector } from '../hotkeys/detector.ts';
+import type { Marks } from '../proxy/marks.ts';
 import { mergeBigKeys } from '../proxy/seen/big-keys.ts';
 import type { Sizes } from '../proxy/seen/sizes.ts';
 import { mergeSlowCommands, type SlowLog } from '../proxy/seen/slow-log.ts';
 import type { UpstreamNode } from '../upstream/node.ts';
 import type { Replica } from '../upstream/replica.ts';
 import type { Topology } from '../upstream/topology.ts';
-import type { AdminSource, HotKey, LeaseState, Snapshot } from './snapshot.ts';
+import type { AdminSource, HotKey, LeaseState, ProxySource, Snapshot } from './snapshot.ts';
 
 export interface Serving {
   /** The counters of all workers, summed up. */
@@ -22,8 +23,10 @@ export interface Serving {
   readonly topology: Topology;
   readonly sizes: Sizes;
   readonly slowLog: SlowLog;
+  readonly marks: Marks;
   readonly leaseOf: (keyHash: number) => LeaseState | null;
   readonly info: AdminSource['info'];
+  readonly about: ProxySource['about'];
   /** Whether entries are to be tracked at all. */
   readonly tracks: boolean;
   /** Copies of a key on other masters. */
@@ -32,10 +35,11 @@ export interface Serving {
   readonly notReady: () => readonly string[];
 }
 
-export function createSource(serving: Serving): AdminSource {
+export function createSource(serving: Serving): ProxySource {
   const { totals, tierLimit, tier, detector, topology, sizes, slowLog, info } = serving;
   return {
     info,
+    about: serving.about,
     snapshot(): Snapshot {
       const nodes = topology.nodes.map((node) => describe(node, serving.tracks));
       const refused = nodes.filter(({ tracking }) => tracking === 'refused');
@@ -50,6 +54,8 @@ export function createSource(serving: Serving): AdminSource {
         nodes,
         replicas: (topology.replicas?.all ?? []).map(describeReplica),
         ready: reasons.length === 0,
+        pinned: serving.marks.pinned(),
+        banned: serving.marks.banned(),
         reasons: [
           ...reasons,
           ...refused.map(({ address }) => `${address} refuses CLIENT TRACKING: reads are shared, not kept`),
@@ -67,11 +73,17 @@ export function createSource(serving: Serving): AdminSource {
         writeHot: heat.writeHot,
         copies: serving.copiesOf(heat.keyHash),
         lease: serving.leaseOf(heat.keyHash),
+        pinned: heat.pinned,
+        banned: serving.marks.isBanned(heat.key),
+        node: topology.ownerOf(heat.key, 0, heat.key.length)?.address ?? null,
         ...tier.usage(heat.keyHash),
       }));
     },
     bigKeys: (top) => mergeBigKeys([sizes.list()], top),
     slowCommands: (top) => mergeSlowCommands([slowLog.list()], top),
+    async act(action) {
+      serving.marks.act(action);
+    },
   };
 }
 
@@ -83,6 +95,8 @@ function describe(node: UpstreamNode, tracks: boolean): Snapshot['nodes'][number
     connected: node.connected,
     circuitOpen: node.circuit.open,
     pending: node.pending,
+    requests: node.load.requests,
+    spared: node.load.spared,
     tracking,
     proofAgeMs: tracker?.proofAge ?? null,
   };

@@ -32,6 +32,14 @@ export interface Rule extends Partial<KeySettings> {
   readonly match: string;
 }
 
+/** What holds for a key that is banned, whatever the rules say: nothing of it is kept, shared or copied. */
+const BANNED: Partial<KeySettings> = {
+  consistency: 'off',
+  fanOut: 'off',
+  refreshAhead: false,
+  negative: false,
+};
+
 /** After the first rules were looked at: what they have said, and where it goes on. */
 interface Step {
   readonly said: Partial<KeySettings>;
@@ -48,6 +56,8 @@ export class Rules {
   readonly #otherwise: KeySettings;
   /** Keys that the same rules match share their settings: made when the first of them comes. */
   readonly #first: Step;
+  /** By key as latin1. */
+  readonly #banned = new Map<string, KeySettings>();
 
   constructor(rules: readonly Rule[], otherwise: KeySettings) {
     this.#rules = rules.map(({ match, ...says }) => ({ matches: globToRegExp(match), says }));
@@ -61,10 +71,24 @@ export class Rules {
     return [this.#otherwise[name], ...said].some((value) => test(value as KeySettings[Name]));
   }
 
-  /** For the key `buf[start, end)`. Decodes it only when there are rules at all. */
+  /** For the key `buf[start, end)`. Decodes it only when there are rules or bans at all. */
   of(buf: Buffer, start: number, end: number): KeySettings {
-    if (this.#first.done) return this.#otherwise;
+    if (this.#first.done && this.#banned.size === 0) return this.#otherwise;
     const key = buf.toString('latin1', start, end);
+    return this.#banned.get(key) ?? this.#said(key);
+  }
+
+  /** From now on nothing of the key is to be kept, shared or copied; `unban` ends it. */
+  ban(key: Buffer): void {
+    const name = key.toString('latin1');
+    this.#banned.set(name, { ...this.#said(name), ...BANNED });
+  }
+
+  unban(key: Buffer): void {
+    this.#banned.delete(key.toString('latin1'));
+  }
+
+  #said(key: string): KeySettings {
     let step = this.#first;
     for (let i = 0; !step.done; i++) {
       const { matches, says } = this.#rules[i];

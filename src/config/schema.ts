@@ -53,6 +53,16 @@ export const OPTIONS = {
     unit: '',
     doc: 'Where metrics, health and hot keys are served over HTTP; port 0 takes a free one',
   },
+  adminToken: {
+    group: 'Network',
+    flag: 'admin-token',
+    argument: 'TOKEN',
+    type: optional('a token'),
+    default: null,
+    unit: '',
+    secret: true,
+    doc: 'What pins or bans keys, or clears the tier, over HTTP must be sent with: Authorization: Bearer TOKEN; without one, only clients on the same machine may',
+  },
   workers: {
     group: 'Network',
     flag: 'workers',

@@ -3,7 +3,7 @@
 // threshold is hot at once, and stays so until its window falls below a lower mark. Sketch and windows are those
 // of all workers; the keys themselves are known to each worker that has met them.
 
-import { sameBytes } from '../resp3/hash.ts';
+import { hashBytes, sameBytes, viewOf } from '../resp3/hash.ts';
 import { Heat, type KeepLimits } from './heat.ts';
 import { Sketch, sketchMemory } from './sketch.ts';
 import { type WindowMemory, Windows, windowMemory } from './windows.ts';
@@ -45,6 +45,8 @@ export class Detector {
   readonly #sketch: Sketch;
   readonly #windows: Windows;
   readonly #heats = new Map<number, Heat>();
+  /** Hashes of keys that are hot whatever their rate. */
+  readonly #pinned = new Set<number>();
   /** Reads in a window that make a key hot. */
   #hotFrom = 1;
   readonly #stepLength: number;
@@ -86,8 +88,28 @@ export class Detector {
    */
   count(keyHash: number, view: DataView, start: number, end: number): Heat | null {
     const estimate = this.#sketch.add(keyHash);
-    if (estimate < this.#noticed) return null;
+    if (estimate < this.#noticed && (this.#pinned.size === 0 || !this.#pinned.has(keyHash))) return null;
     return this.#notice(estimate, keyHash, view, start, end);
+  }
+
+  /** Has the key be hot from now on, whatever its rate, as far as this worker is concerned; `unpin` ends it. */
+  pin(key: Buffer): void {
+    const view = viewOf(key);
+    const keyHash = hashBytes(view, 0, key.length);
+    this.#pinned.add(keyHash);
+    const known = this.#heats.get(keyHash);
+    const heat = known?.known ? known : this.#meet(1, keyHash, view, 0, key.length);
+    if (heat === undefined) return;
+    heat.pinned = true;
+    heat.writeHotUntil = 0;
+    this.#windows.heat(heat.slot);
+  }
+
+  unpin(key: Buffer): void {
+    const keyHash = hashBytes(viewOf(key), 0, key.length);
+    this.#pinned.delete(keyHash);
+    const heat = this.#heats.get(keyHash);
+    if (heat !== undefined) heat.pinned = false;
   }
 
   /** The heat of a key if it is hot now, without counting. */
@@ -132,7 +154,7 @@ export class Detector {
     const passed = Math.min(this.#windows.begin(step | 0), this.#options.steps);
     const coolBelow = this.#hotFrom * this.#options.cool;
     for (let left = passed - 1; left >= 0; left--)
-      this.#windows.endStep(step - left, coolBelow, this.#noticed, this.#options.cooling);
+      this.#windows.endStep(step - left, coolBelow, this.#noticed, this.#options.cooling, this.#pinned);
     if (passed > 0) this.#sketch.clear();
     this.#look();
   }
@@ -153,13 +175,13 @@ export class Detector {
     } else if (!sameBytes(view, start, end, heat.view)) {
       // Two keys of one 32-bit hash: the first one keeps the place.
       return null;
-    } else if (estimate === this.#noticed) {
+    } else if (estimate === this.#noticed && !heat.pinned) {
       // Its reads of this sub-window were too few so far to look it up.
       heat.credit(estimate - 1);
     }
     heat.read();
     if (heat.hot) return heat;
-    if (heat.count < this.#hotFrom) return null;
+    if (heat.count < this.#hotFrom && !heat.pinned) return null;
     this.#windows.heat(heat.slot);
     return heat;
   }
@@ -167,10 +189,12 @@ export class Detector {
   #meet(estimate: number, keyHash: number, view: DataView, start: number, end: number): Heat | undefined {
     let slot = this.#windows.find(keyHash);
     const first = slot < 0;
-    if (first && this.candidates < this.#options.candidates) slot = this.#windows.claim(keyHash);
+    const pinned = this.#pinned.has(keyHash);
+    if (first && (pinned || this.candidates < this.#options.candidates)) slot = this.#windows.claim(keyHash);
     if (slot < 0) return undefined;
     const key = Buffer.from(view.buffer.slice(view.byteOffset + start, view.byteOffset + end) as ArrayBuffer);
     const heat = new Heat(key, keyHash, slot, this.#windows, this.#options.keep);
+    heat.pinned = pinned;
     if (first) heat.credit(estimate - 1);
     this.#heats.set(keyHash, heat);
     return heat;

@@ -27,6 +27,8 @@ export class Heat {
   unfitUntil = 0;
   /** On `clock.ms`: until then it is not worth a fill, as it is written too often. */
   writeHotUntil = 0;
+  /** Whether it is to be hot whatever its rate. */
+  pinned = false;
   /** Whether it was hot when this worker last looked at all keys. */
   wasHot = false;
 
@@ -65,6 +67,8 @@ export class Heat {
 
   /** What was kept of it, or was to be, has ended by a change: was it worth the fill? */
   changed(): void {
+    // Whoever pins it wants it kept all the same.
+    if (this.pinned) return;
     const served = Math.min(this.hits - this.#hitsThen, HITS_MAX);
     this.#hitsThen = this.hits;
     this.#worth += (served - this.#worth) / REMEMBERED;

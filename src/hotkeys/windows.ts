@@ -155,14 +155,22 @@ export class Windows {
 
   /**
    * Closes a sub-window. Hot keys with fewer reads than `coolBelow` cool: each is told to `cooled` first, as nobody
-   * may find it cold who does not see what that did. Keys with fewer than `keepFrom` lose their slot.
+   * may find it cold who does not see what that did. Keys with fewer than `keepFrom` lose their slot. Those that are
+   * `pinned` stay as they are.
    */
-  endStep(step: number, coolBelow: number, keepFrom: number, cooled: (keyHash: number) => void): void {
+  endStep(
+    step: number,
+    coolBelow: number,
+    keepFrom: number,
+    cooled: (keyHash: number) => void,
+    pinned: ReadonlySet<number>,
+  ): void {
     const cells = this.#cells;
     for (let slot = 0, at = HEAD; slot < this.#slots; slot++, at += this.#stride) {
       const keyHash = cells[at + HASH];
       if (keyHash === 0) continue;
       const count = this.#roll(slot, at, step);
+      if (pinned.has(keyHash)) continue;
       if (cells[at + HOT] !== 0 && count < coolBelow) {
         cooled(keyHash);
         Atomics.store(cells, at + HOT, 0);

@@ -26,7 +26,7 @@ export async function runInvalidator(
   const heatsink = connect(config);
   const source = sourceOf(counters, version, () => heatsink.connected());
   const rows = METRICS.filter(({ name }) => /^heatsink_(invalidator_|ready|build_info)/.test(name));
-  const admin = config.admin === null ? null : await startAdmin(source, config.admin, log, rows);
+  const admin = config.admin === null ? null : await startAdmin(source, config.admin, log, { rows });
   const invalidator = startInvalidator({ config: config.invalidator, call: heatsink.call, counters, log });
   log.info({ admin: admin?.address ?? null }, 'the invalidator is ready');
   await new Promise<void>((resolve) => {

@@ -8,9 +8,11 @@ import { setHashSeed } from '../resp3/hash.ts';
 import { startWorker, type Worker, type WorkerOptions } from './worker.ts';
 
 export interface ThreadData
-  extends Pick<WorkerOptions, 'config' | 'upstream' | 'memory' | 'worker' | 'doors' | 'version'> {
+  extends Pick<WorkerOptions, 'config' | 'upstream' | 'memory' | 'worker' | 'doors' | 'version' | 'about'> {
   /** Options that were changed since heatsink started. */
   readonly changes: Parameters<Worker['configure']>[0];
+  /** What was done about keys since then. */
+  readonly marks: readonly Parameters<Worker['act']>[0][];
 }
 
 /** What a thread tells the main one. */
@@ -70,6 +72,7 @@ startWorker({
   (worker) => {
     running = worker;
     worker.configure(data.changes);
+    for (const action of data.marks) worker.act(action);
     if (outdated) worker.renewCertificates();
     tell({ ready: { addresses: worker.addresses } });
   },

@@ -7,7 +7,7 @@ import { createLogin } from '../access/create-login.ts';
 import { Guesses } from '../access/guesses.ts';
 import { Permit } from '../access/permit.ts';
 import { Policy } from '../access/policy.ts';
-import type { AdminSource } from '../admin/snapshot.ts';
+import type { ProxySource } from '../admin/snapshot.ts';
 import { createSource } from '../admin/source.ts';
 import { Rules } from '../cache/rules.ts';
 import { Tier } from '../cache/tier.ts';
@@ -35,6 +35,7 @@ import { Uploads } from '../proxy/large/uploads.ts';
 import { listen } from '../proxy/listener.ts';
 import { watchLoopLag } from '../proxy/loop-lag.ts';
 import { ManyKeys } from '../proxy/many-keys.ts';
+import { createMarks, type KeyAction } from '../proxy/marks.ts';
 import type { Peers } from '../proxy/peers.ts';
 import { Pipeline } from '../proxy/pipeline.ts';
 import { Invalidation } from '../proxy/reads/invalidation.ts';
@@ -74,11 +75,12 @@ export interface WorkerOptions {
   readonly doors: readonly HostPort[];
   readonly log: Logger;
   readonly version: string;
+  readonly about: ProxySource['about'];
   readonly onClose: OnClose;
   /** Resolves when it may let clients come: those of all workers begin together. */
   readonly mayListen: () => Promise<void> | void;
   /** What the admin server may ask from now on, long before clients can connect. */
-  readonly serving: (source: AdminSource) => Promise<void> | void;
+  readonly serving: (source: ProxySource) => Promise<void> | void;
 }
 
 export interface Worker {
@@ -88,6 +90,8 @@ export interface Worker {
   renewCertificates(): void;
   /** Takes options that were changed elsewhere, as CONFIG SET does. */
   configure(pairs: readonly (readonly [OptionPath, string])[]): void;
+  /** Does that about keys, as all workers do. */
+  act(action: KeyAction): void;
   /** Sends a command as a client of this worker. */
   readonly call: Call;
 }
@@ -176,6 +180,8 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const { threshold, window, top } = config.hot;
   const info = { version, thresholdPerSecond: threshold, windowMs: window, top };
   const tierLimit = { maxBytes: config.tier.maxBytes };
+  const marks = createMarks({ detector, rules, tier, versions });
+  peers.on('act', marks.act);
   await options.serving(
     createSource({
       totals,
@@ -185,6 +191,8 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       topology,
       sizes,
       slowLog,
+      marks,
+      about: options.about,
       leaseOf: (keyHash) => leases.waits.stateOf(keyHash),
       info,
       tracks,
@@ -404,6 +412,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     addresses: listener.addresses,
     renewCertificates: () => renewCertificates(config, listener, tls, { renewed, refused }),
     configure,
+    act: marks.act,
     call,
   };
 }
