@@ -172,6 +172,8 @@ async function run(config: Config, log: Logger, load: (() => Config) | null): Pr
   if (hungUp) readAgain();
   const { address, tlsAddress, adminAddress: admin, workers } = heatsink;
   const tls = tlsAddress === null ? {} : { tls: tlsAddress };
+  if (config.observe)
+    log.warn('only observing: nothing is served from the tier, no reads are shared, no rule is followed');
   log.info({ address, ...tls, admin, workers }, 'heatsink is ready');
 }
 

@@ -9,6 +9,8 @@ interface Row {
 }
 
 const requests = 'Client requests by how they were answered';
+const observed =
+  'Requests that would have been answered without one of their own upstream, were they not only observed';
 const invalidations = 'Invalidations of the local tier by what caused them';
 const upstream = 'Requests sent to upstream nodes by purpose';
 const verified =
@@ -40,6 +42,12 @@ export const COUNTERS = {
   refused: row('requests', requests, { outcome: 'refused' }),
   shed: row('requests', requests, { outcome: 'shed' }),
   failed: row('requests', requests, { outcome: 'error' }),
+  observedHits: row('observed_requests', observed, { outcome: 'tier_hit' }),
+  observedShared: row('observed_requests', observed, { outcome: 'coalesced' }),
+  observedFills: row(
+    'observed_fills',
+    'Replies that the local tier would have kept, were it not only observed',
+  ),
   sentRead: row('upstream_requests', upstream, { purpose: 'read' }),
   sentReplica: row('upstream_requests', upstream, { purpose: 'replica_read' }),
   sentWrite: row('upstream_requests', upstream, { purpose: 'write' }),

@@ -91,7 +91,7 @@ async function start(asked: Config, log: Logger, onClose: OnClose): Promise<Omit
     upstream,
     log,
     info,
-    about: { mode: 'serve', workers: config.workers, started: new Date() },
+    about: { mode: config.observe ? 'observe' : 'serve', workers: config.workers, started: new Date() },
     onClose,
     async admin(source) {
       if (config.admin === null) return;

@@ -50,8 +50,9 @@ describe('help', () => {
       const words = stdout.replace(/\s+/g, ' ');
       for (const [, option] of OPTION_ENTRIES) {
         if (option.flag === null) continue;
+        const argument = option.argument === 'on|off' ? '[on|off]' : `<${option.argument}>`;
         expect(words).toContain(
-          `--${option.flag} <${option.argument}> ${option.doc} (default: ${describeDefault(option)})`,
+          `--${option.flag} ${argument} ${option.doc} (default: ${describeDefault(option)})`,
         );
       }
       expect(words).toContain('--config <FILE>');

@@ -41,6 +41,8 @@ describe('precedence', () => {
       upstream: null,
       listen: { host: '127.0.0.1', port: 6380 },
       admin: { host: '127.0.0.1', port: 9380 },
+      adminToken: null,
+      observe: false,
       workers: availableParallelism(),
       shutdownTimeout: 5000,
       consistency: 'tracked',

@@ -15,7 +15,9 @@ export interface Sample {
   readonly seconds: number;
   /** `total`, and each outcome by its name. */
   readonly requests: Readonly<Record<string, number>>;
-  /** The share of requests for data that went upstream for nobody but others, or not at all; null without any. */
+  /** Requests that would have been saved, were heatsink not only observing. */
+  readonly observed: number;
+  /** The share of requests for data that had no request of their own upstream, or would have had none; null without any. */
   readonly hit_ratio: number | null;
   readonly latency_ms: Latency | null;
   readonly clients: number;
@@ -52,6 +54,8 @@ const OUTCOMES = (Object.keys(COUNTERS) as CounterName[]).flatMap((name) => {
   return metric === 'requests' && labels ? [{ name: labels.outcome, slot: C[name] }] : [];
 });
 const SAVED = [C.hit, C.coalesced, C.staleServed];
+/** Those were forwarded all the same. */
+const WOULD_SAVE = [C.observedHits, C.observedShared];
 
 /** Samples the source each second until `close`. */
 export function takeSamples(source: AdminSource): Samples {
@@ -97,13 +101,16 @@ function between(before: Snapshot, after: Snapshot, seconds: number): Sample {
   const counted = (slot: number) => Math.max(0, after.counters[slot] - before.counters[slot]);
   const rate = (slot: number) => round(counted(slot) / seconds);
   const requests = Object.fromEntries(OUTCOMES.map(({ name, slot }) => [name, rate(slot)]));
-  const total = OUTCOMES.reduce((sum, { slot }) => sum + counted(slot), 0);
-  const saved = SAVED.reduce((sum, slot) => sum + counted(slot), 0);
-  const wanted = saved + counted(C.forwarded);
+  const sum = (slots: readonly number[]) => slots.reduce((all, slot) => all + counted(slot), 0);
+  const total = sum(OUTCOMES.map(({ slot }) => slot));
+  const observed = sum(WOULD_SAVE);
+  const saved = sum(SAVED) + observed;
+  const wanted = sum(SAVED) + counted(C.forwarded);
   return {
     t: Math.round(Date.now() / 1000),
     seconds: round(seconds),
     requests: { total: round(total / seconds), ...requests },
+    observed: round(observed / seconds),
     hit_ratio: wanted === 0 ? null : saved / wanted,
     latency_ms: latencyOf(counted),
     clients: after.counters[C.accepted] - after.counters[C.closed],

@@ -35,6 +35,7 @@ export async function showState(source: ProxySource, samples: Samples, needsToke
     clients: last?.clients ?? 0,
     seconds: last?.seconds ?? 0,
     requests: last?.requests ?? { total: 0 },
+    observed: last?.observed ?? 0,
     hit_ratio: last?.hit_ratio ?? null,
     latency_ms: last?.latency_ms ?? null,
     tier: {

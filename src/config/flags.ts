@@ -9,7 +9,9 @@ export function addConfigFlags(command: Command): Command {
   for (const [, option] of OPTION_ENTRIES) {
     if (option.flag === null) continue;
     const doc = `${option.doc} (default: ${describeDefault(option)})`;
-    command.addOption(new Flag(`--${option.flag} <${option.argument}>`, doc).helpGroup(`${option.group}:`));
+    // A switch may stand alone, and then means on.
+    const argument = option.argument === 'on|off' ? '[on|off]' : `<${option.argument}>`;
+    command.addOption(new Flag(`--${option.flag} ${argument}`, doc).helpGroup(`${option.group}:`));
   }
   return command;
 }
@@ -20,6 +22,9 @@ export function readConfigFlags(command: Command): Record<string, string> {
     (flag) => command.getOptionValueSource(flag.attributeName()) === 'cli',
   );
   return Object.fromEntries(
-    typed.map((flag) => [flag.long?.slice(2), command.getOptionValue(flag.attributeName())]),
+    typed.map((flag) => {
+      const value = command.getOptionValue(flag.attributeName());
+      return [flag.long?.slice(2), value === true ? 'on' : value];
+    }),
   );
 }

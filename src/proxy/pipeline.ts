@@ -60,6 +60,7 @@ import type { OwnConnection } from './pinned/own-connection.ts';
 import type { CopyReads } from './reads/copy-reads.ts';
 import type { LeaseOrder } from './reads/lease-order.ts';
 import type { LeaseWaits } from './reads/lease-waits.ts';
+import type { ObservedReads } from './reads/observed-reads.ts';
 import type { ReplicaReads } from './reads/replica-reads.ts';
 import { SHARED_MAX, type SharedReads } from './reads/shared-reads.ts';
 import type { Verifier } from './reads/verify.ts';
@@ -78,7 +79,7 @@ export interface PipelineParts {
   readonly rules: Rules;
   readonly detector: Detector;
   readonly topology: Topology;
-  readonly reads: SharedReads;
+  readonly reads: SharedReads | ObservedReads;
   /** Null when no rule asks for them. */
   readonly replicaReads: ReplicaReads | null;
   /** Both null where no key can have copies. */

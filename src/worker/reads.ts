@@ -14,10 +14,12 @@ import type { SharedMemory } from '../memory.ts';
 import { Answers } from '../proxy/answers.ts';
 import { Downloads } from '../proxy/large/downloads.ts';
 import { CopyReads } from '../proxy/reads/copy-reads.ts';
-import { type FillLimits, Fills } from '../proxy/reads/fills.ts';
+import { type FillLimits, type FillOptions, Fills } from '../proxy/reads/fills.ts';
 import { LastValues } from '../proxy/reads/last-values.ts';
 import type { LeaseWaits } from '../proxy/reads/lease-waits.ts';
 import { Negatives } from '../proxy/reads/negatives.ts';
+import { ObservedFills } from '../proxy/reads/observed-fills.ts';
+import { ObservedReads } from '../proxy/reads/observed-reads.ts';
 import { Refreshes } from '../proxy/reads/refreshes.ts';
 import { SharedReads } from '../proxy/reads/shared-reads.ts';
 import { Verifier } from '../proxy/reads/verify.ts';
@@ -33,6 +35,10 @@ export interface ReadParts {
   readonly topology: Topology;
   readonly versions: Versions;
   readonly tier: Tier;
+  /** What is served: the tier, or one that is empty. */
+  readonly served: Tier;
+  /** Whether nothing is to be served from the tier, but counted. */
+  readonly observes: boolean;
   /** Whether anything may be kept at all. */
   readonly tierOn: boolean;
   readonly detector: Detector;
@@ -54,14 +60,16 @@ export function composeReads(parts: ReadParts) {
   const { memory, log, versions, redirects, counters, fanOut } = parts;
   const flights = new Flights();
   const witness = new Witness(versions, memory.witness);
-  const lastValues = new LastValues(parts);
+  const lastValues = new LastValues({ ...parts, tier: parts.served });
   const negatives = new Negatives(parts.detector, counters);
-  const fills: Fills = new Fills({
+  const filling: FillOptions = {
     ...parts,
     witness,
     lastValues,
     planRefresh: (entry, { asks, lease }, { sentAt }) => refreshes.plan(entry, asks, lease, sentAt),
-  });
+  };
+  const observed = parts.observes ? new ObservedFills(filling) : null;
+  const fills = observed ?? new Fills(filling);
   const downloads = new Downloads({ ...parts, flights, fills, lastValues });
   const copies = fanOut && new CopyReads({ fanOut, witness, redirects, counters, answers: () => answers });
   const answers: Answers = new Answers({
@@ -75,11 +83,12 @@ export function composeReads(parts: ReadParts) {
     copies,
   });
   const refreshes = new Refreshes({ ...parts, flights, fills, answers });
-  const reads = new SharedReads({ ...parts, flights, fills, answers, negatives, copies });
+  const shared = new SharedReads({ ...parts, flights, fills, answers, negatives, copies });
+  const reads = observed === null ? shared : new ObservedReads({ ...parts, flights, fills: observed });
   const mismatch = (key: Buffer) =>
     log.error(
       { key: key.toString() },
       'a reply that was kept outlived the promise on stale reads: it is dropped; please report this',
     );
-  return { answers, reads, copies, downloads, verifier: new Verifier({ ...parts, mismatch }) };
+  return { answers, reads, again: shared, copies, downloads, verifier: new Verifier({ ...parts, mismatch }) };
 }

@@ -18,6 +18,7 @@ import { appliersFor } from '../config/apply.ts';
 import { sayingChanges } from '../config/changes.ts';
 import { formatHostPort, type HostPort } from '../config/host-port.ts';
 import { liveOptions } from '../config/live.ts';
+import { observing } from '../config/observing.ts';
 import type { Config, OptionPath } from '../config/schema.ts';
 import { doorsOf, renewCertificates } from '../config/tls.ts';
 import type { Upstream } from '../config/upstream-url.ts';
@@ -103,7 +104,9 @@ const RETRY = 1000;
 
 /** Starts one worker; resolves when clients can connect to it, which waits for the upstream's first answer. */
 export async function startWorker(options: WorkerOptions): Promise<Worker> {
-  const { config, memory, worker, peers, log, version, onClose } = options;
+  const { memory, worker, peers, log, version, onClose } = options;
+  const observes = options.config.observe;
+  const config = observes ? observing(options.config) : options.config;
   const { kind, nodes, db } = options.upstream;
   const counterMemory = new CounterMemory(memory.workers, memory.counters);
   const counters = counterMemory.of(worker);
@@ -112,7 +115,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const chunkDone = () => pipeline?.chunkDone();
   let commands: () => CommandTable | null = () => null;
   const { sizes, slowLog, seen } = composeSeen({ ...options, counters, commands: () => commands() });
-  const reached = reachUpstream({ ...options, slow: slowLog, counters, chunkDone });
+  const reached = reachUpstream({ ...options, config, slow: slowLog, counters, chunkDone });
   const { tls, control, topology, discovery, pinned, pinQuota, lagLimit } = reached;
 
   const versions = new Versions(memory.workers, worker, memory.versions);
@@ -126,6 +129,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     versions,
     counters,
   });
+  const served = observes ? new Tier({ ...tier.options }) : tier;
   const invalidation = new Invalidation(tier, versions, counters, limits);
   onClose(() => invalidation.close());
   const { cooling, cooled } = invalidation;
@@ -141,11 +145,11 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     fanOut: config.fanOut,
     lease: false,
   });
-  const tracks = config.tier.enabled && rules.use('consistency', (value) => value === 'tracked');
+  const tracks = !observes && config.tier.enabled && rules.use('consistency', (value) => value === 'tracked');
   const tierOn = config.tier.enabled;
   const leases = composeLeases({
     ...{ config, memory, worker, rules, tierOn, versions, detector, topology, counters, answered: chunkDone },
-    later: () => ({ clients: pipeline, pause, reads }),
+    later: () => ({ clients: pipeline, pause, reads: again }),
   });
   topology.onMoved = (moved) => {
     invalidation.slotsMoved(moved);
@@ -211,9 +215,9 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const writes = new Writes(versions, tier, counters);
   const scripts = new Scripts(peers);
   const redirects = new Redirects({ topology, discovery, counters, scripts });
-  const { answers, reads, copies, downloads, verifier } = composeReads({
+  const { answers, reads, again, copies, downloads, verifier } = composeReads({
     ...{ memory, log, topology, versions, tier, tierOn, detector, rules, limits, writes, redirects },
-    ...{ pinned, sizes, fanOut, leases: leases.inUse?.waits ?? null, counters },
+    ...{ served, observes, pinned, sizes, fanOut, leases: leases.inUse?.waits ?? null, counters },
   });
   const scatter = new Scatter(redirects, answers, sizes, counters, hidden);
   const dispatch = new Dispatch(counters, scatter, writes);
@@ -272,7 +276,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     shutdown,
     lagLimit,
   };
-  const live = liveOptions(config, appliersFor(tuned));
+  const live = liveOptions(options.config, appliersFor(tuned));
   // Said by the worker that was asked, and not by all.
   const tunables = sayingChanges(live, (said) => log.info(said, 'options changed'));
   const configure = (pairs: readonly (readonly [OptionPath, string])[]) => void live.set(pairs);
@@ -327,7 +331,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   });
   onClose(closeLogin);
   pipeline = new Pipeline({
-    tier,
+    tier: served,
     tierOn,
     rules,
     detector,
