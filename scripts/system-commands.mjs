@@ -15,6 +15,7 @@ const PACKAGES = {
   promtool: { apt: 'prometheus', brew: 'prometheus', service: 'prometheus' },
   postgres: { apt: 'postgresql', brew: 'postgresql', service: 'postgresql' },
   mariadbd: { apt: 'mariadb-server', brew: 'mariadb', service: 'mariadb' },
+  haproxy: { apt: 'haproxy', brew: 'haproxy', service: 'haproxy' },
   nutcracker: { apt: 'nutcracker', brew: 'twemproxy', service: 'nutcracker' },
 };
 

@@ -60,11 +60,17 @@ export interface Launch {
 export function launchHeatsink(config: Config, { log }: { log: Logger }): Launch {
   const closers: (() => Promise<void> | void)[] = [];
   const close = async () => {
+    leaving.begun = true;
+    if (leaving.mayWait) await new Promise((resolve) => setTimeout(resolve, config.shutdownDelay));
     for (const closer of closers.splice(0).reverse()) await closer();
   };
-  const started = start(config, log, (closer) => closers.push(closer));
+  const leaving = { begun: false, mayWait: false };
+  const started = start(config, log, leaving, (closer) => closers.push(closer));
   const ready = started.then(
-    (serving) => ({ ...serving, close }),
+    (serving) => {
+      leaving.mayWait = true;
+      return { ...serving, close };
+    },
     async (error) => {
       await close();
       throw error;
@@ -78,7 +84,30 @@ export function startHeatsink(config: Config, options: { log: Logger }): Promise
   return launchHeatsink(config, options).ready;
 }
 
-async function start(asked: Config, log: Logger, onClose: OnClose): Promise<Omit<Heatsink, 'close'>> {
+/** Whether it is to end, and whether that must wait until nobody is sent here any more: not before anybody was. */
+interface Leaving {
+  begun: boolean;
+  mayWait: boolean;
+}
+
+/** Whoever asks hears that clients are to go elsewhere as soon as that is so, and long before they are sent away. */
+function sayingLeaving(source: ProxySource, leaving: Leaving): ProxySource {
+  return {
+    ...source,
+    async snapshot() {
+      const now = await source.snapshot();
+      if (!leaving.begun) return now;
+      return { ...now, ready: false, reasons: ['heatsink is shutting down', ...now.reasons] };
+    },
+  };
+}
+
+async function start(
+  asked: Config,
+  log: Logger,
+  leaving: Leaving,
+  onClose: OnClose,
+): Promise<Omit<Heatsink, 'close'>> {
   const upstream = await findUpstream(asked, log, onClose);
   const config = { ...asked, workers: await workersOf(asked, log) };
   const { threshold, window, top } = config.hot;
@@ -93,8 +122,9 @@ async function start(asked: Config, log: Logger, onClose: OnClose): Promise<Omit
     info,
     about: { mode: config.observe ? 'observe' : 'serve', workers: config.workers, started: new Date() },
     onClose,
-    async admin(source) {
+    async admin(all) {
       if (config.admin === null) return;
+      const source = sayingLeaving(all, leaving);
       const live = createLive(source, config.adminToken, log);
       const admin = await startAdmin(source, config.admin, log, { live });
       onClose(() => admin.close());

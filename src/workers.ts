@@ -211,7 +211,8 @@ function passOn(log: Logger, line: string): void {
 export async function claimDoors(doors: readonly HostPort[]): Promise<HostPort[]> {
   const claimed: HostPort[] = [];
   for (const { host, port } of doors) {
-    const server = createServer();
+    // Who comes in that moment must not keep it open.
+    const server = createServer((early) => early.destroy());
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
       server.listen({ host, port }, resolve);

@@ -45,6 +45,7 @@ describe('precedence', () => {
       observe: false,
       workers: availableParallelism(),
       shutdownTimeout: 5000,
+      shutdownDelay: 0,
       consistency: 'tracked',
       fanOut: 'off',
       rules: [],

@@ -104,11 +104,9 @@ describe('the Kubernetes manifests', () => {
   it('give it more time to stop than it takes', () => {
     const { object } = documents.find((found) => found.object.kind === 'Deployment') ?? { object: null };
     const map = documents.find(({ object: { kind } }) => kind === 'ConfigMap')?.object;
-    const { shutdownTimeout } = parse(map.data['heatsink.yaml']);
-    const [{ lifecycle }] = object.spec.template.spec.containers;
-    const waits = Number(lifecycle.preStop.exec.command[1]);
+    const { shutdownDelay, shutdownTimeout } = parse(map.data['heatsink.yaml']);
     expect(object.spec.template.spec.terminationGracePeriodSeconds).toBeGreaterThan(
-      waits + shutdownTimeout / 1000,
+      (shutdownDelay + shutdownTimeout) / 1000,
     );
   });
 });

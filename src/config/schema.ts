@@ -82,6 +82,15 @@ export const OPTIONS = {
     doc: 'Time that requests in flight get to finish on SIGTERM or SIGINT',
     live: true,
   },
+  shutdownDelay: {
+    group: 'Network',
+    flag: 'shutdown-delay',
+    argument: 'MS',
+    type: integer(0, 600_000),
+    default: 0,
+    unit: 'ms',
+    doc: 'Time after SIGTERM or SIGINT in which /readyz says no and clients are served as before, so that load balancers send new ones elsewhere',
+  },
   'client.maxPipeline': {
     group: 'Network',
     flag: 'max-pipeline',

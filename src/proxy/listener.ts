@@ -27,6 +27,8 @@ export interface Listener {
   close(grace: number): Promise<void>;
 }
 
+/** How long a client that has all its replies gets to close its end, in milliseconds. */
+const LINGER = 500;
 /** How often a closing listener looks whether its sessions are idle, in milliseconds. */
 const DRAIN_POLL = 10;
 
@@ -106,23 +108,18 @@ export async function listen(
     async close(grace) {
       const closed = servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())));
       const until = performance.now() + grace;
-      for (const session of sessions.values()) session.socket.pause();
-      const wait = async (busy: () => boolean) => {
-        while (busy() && performance.now() < until)
-          await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL));
-      };
-      await wait(() =>
-        [...sessions.values()].some(
-          (session) => session.pending > 0 && !session.waits && session.upload === null,
-        ),
-      );
-      for (const session of sessions.values()) session.socket.destroySoon();
-      await wait(() => sessions.size > 0);
+      for (const session of sessions.values()) session.retire();
+      await waitWhile(() => [...sessions.values()].some(({ busy }) => busy), until);
+      await waitWhile(() => sessions.size > 0, Math.min(until, performance.now() + LINGER));
       for (const session of sessions.values()) session.socket.destroy();
       for (const server of secured) server.destroyAll();
       await Promise.all(closed);
     },
   };
+}
+
+async function waitWhile(so: () => boolean, until: number): Promise<void> {
+  while (so() && performance.now() < until) await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL));
 }
 
 function bind(server: Server, at: Door['at'] & { reusePort: boolean }): Promise<Server> {

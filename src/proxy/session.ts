@@ -93,6 +93,9 @@ export class Session extends Client implements Asker {
   #head: Request | null = null;
   #tail: Request | null = null;
   #ended = false;
+  /** Whether it takes no more requests, and whether it has told its client so. */
+  #retired = false;
+  #saidGoodbye = false;
   #blocked = false;
   readonly #input = new Input();
   readonly #frame = new RequestFrame(this);
@@ -242,6 +245,22 @@ export class Session extends Client implements Asker {
     else this.#endIfDone();
   }
 
+  /**
+   * Takes no more requests: answers what it has read, then says that this is the end, and leaves it to the client to
+   * close. What comes meanwhile is read and dropped: left unread, it would have the client's system throw away replies
+   * that the client has not read yet. https://www.rfc-editor.org/rfc/rfc1122#page-87
+   */
+  retire(): void {
+    this.#retired = true;
+    this.socket.resume();
+    this.settle();
+  }
+
+  /** Whether it has requests whose replies must not be cut off. */
+  get busy(): boolean {
+    return this.pending > 0 && !this.waits && this.upload === null;
+  }
+
   /** The connection is gone: replies that still come are for nobody. */
   close(): void {
     if (this.closed) return;
@@ -320,6 +339,13 @@ export class Session extends Client implements Asker {
 
   /** Closes the connection of a client from which nothing comes any more, and to which nothing is on its way. */
   #endIfDone(): void {
+    if (this.#retired && !this.#ended && !this.closing && !this.busy) {
+      // What is held back, and was not begun, is not for this connection any more.
+      this.closing = true;
+      this.#saidGoodbye = true;
+      this.socket.end();
+    }
+    if (this.#saidGoodbye && !this.#ended) return;
     if ((!this.closing && !this.#ended) || this.held) return;
     // The rest of a request that it has begun will never come.
     if (this.pending === 0 || this.upload !== null) this.socket.destroySoon();
@@ -335,7 +361,7 @@ export class Session extends Client implements Asker {
   #read(size: number): void {
     this.#pipeline.counters[C.bytesIn] += size;
     this.lastAt = clock.tick();
-    if (this.closing || this.closed) return;
+    if (this.closing || this.closed || (this.#retired && this.upload === null)) return;
     if (this.#input.kept + size > this.#pipeline.limits.queryBuffer) {
       this.#pipeline.counters[C.closedUnread]++;
       this.kill();

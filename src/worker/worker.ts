@@ -406,9 +406,6 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   });
   onClose(() => health.close());
   notReady = () => (health.trouble === null ? [] : [health.trouble]);
-  onClose(() => {
-    notReady = () => ['heatsink is shutting down'];
-  });
   const renewed = (side: string) => log.info({ side }, 'certificates were read again');
   const refused = (side: string, reason: string) =>
     log.error({ side, reason }, 'the certificates stay as they are: the files are of no use');

@@ -17,6 +17,8 @@ export interface ProxyOptions {
 export interface ProcessOptions extends ProxyOptions {
   /** On top of the environment of this process. */
   env?: NodeJS.ProcessEnv;
+  /** Takes these ports, of one that has ended, and no free ones. */
+  at?: Pick<RunningProxy, 'port' | 'adminPort'> | undefined;
 }
 
 export interface RunningProxy {
@@ -43,8 +45,8 @@ export interface ProxyProcess extends RunningProxy {
 
 /** Starts `heatsink serve` as a process and waits until it answers on its client port. */
 export async function spawnProxy(options: ProcessOptions): Promise<ProxyProcess> {
-  const { upstream, flags = {}, file, env } = options;
-  const [port, adminPort] = [await freePort(), await freePort()];
+  const { upstream, flags = {}, file, env, at } = options;
+  const [port, adminPort] = [at?.port ?? (await freePort()), at?.adminPort ?? (await freePort())];
   const listen = { listen: `127.0.0.1:${port}`, admin: `127.0.0.1:${adminPort}` };
   const all = { 'log-level': 'warn', ...listen, ...flags, upstream };
   const args = Object.entries(all).flatMap(([flag, value]) => [`--${flag}`, value]);
