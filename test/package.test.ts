@@ -78,6 +78,10 @@ describe.runIf(RUNS_HERE)('the package', () => {
       `127.0.0.1:${admin}`,
     ]);
     expect(JSON.parse(health.stdout)).toEqual({ ready: true, reasons: [] });
+    for (const path of ['', 'assets/main.js', 'assets/base.css', 'assets/uplot.js']) {
+      const { status } = await fetch(`http://127.0.0.1:${admin}/${path}`);
+      expect([path, status]).toEqual([path, 200]);
+    }
     client.disconnect();
     expect(await child.stop('SIGTERM')).toBe(0);
   });

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
 import { ACTION_PATHS } from './actions.ts';
 import { type Answer, json, send, text } from './answer.ts';
+import { serveAsset } from './assets.ts';
 import { showHotKeys } from './hot-keys.ts';
 import type { Live } from './live.ts';
 import { createMetrics, METRICS, type MetricRow } from './metrics.ts';
@@ -24,8 +25,10 @@ const INDEX = `heatsink
 /hotkeys   the most read keys as JSON, ?top=N
 /bigkeys   keys with large values as JSON, ?top=N
 /slowlog   slow upstream commands as JSON, ?top=N
+/help      this list
 `;
-const LIVE_INDEX = `/state     all of that and the rates of the last second as JSON
+const LIVE_INDEX = `/          the dashboard, for a browser
+/state     all of that and the rates of the last second as JSON
 /history   the rates of the last five minutes as JSON, one point a second
 /events    /state each second, as Server-Sent Events
 POST /keys/pin /keys/unpin /keys/ban /keys/unban   with {"key": "..."} as JSON
@@ -51,6 +54,7 @@ export async function startAdmin(
   async function answer(url: URL): Promise<Answer> {
     switch (url.pathname) {
       case '/':
+      case '/help':
         return text(200, index);
       case '/metrics':
         return { status: 200, type: metrics.contentType, body: await metrics.render() };
@@ -93,6 +97,7 @@ export async function startAdmin(
       return send(response, { ...text(405, `only ${allow} is served\n`), headers: { allow } });
     }
     if (live !== null && pathname === '/events' && method === 'GET') return live.events(request, response);
+    if (live !== null && serveAsset(pathname, request, response)) return;
     send(response, await answer(url));
   }
 

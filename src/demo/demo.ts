@@ -52,7 +52,7 @@ export async function runDemo({ config, log, seconds, signal, say }: DemoOptions
     const load = await startLoad(cluster, Number(heatsink.address.split(':').at(-1)));
     closers.push(() => load.close());
     say(`Redis clients may come to redis://${heatsink.address}.`);
-    if (heatsink.adminAddress !== null) say(`Metrics and hot keys: http://${heatsink.adminAddress}/`);
+    if (heatsink.adminAddress !== null) say(`The dashboard: http://${heatsink.adminAddress}/`);
     say(explanation());
     await show(cluster, load, { seconds, signal, say });
   } finally {
