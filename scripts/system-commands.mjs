@@ -16,6 +16,7 @@ const PACKAGES = {
   postgres: { apt: 'postgresql', brew: 'postgresql', service: 'postgresql' },
   mariadbd: { apt: 'mariadb-server', brew: 'mariadb', service: 'mariadb' },
   haproxy: { apt: 'haproxy', brew: 'haproxy', service: 'haproxy' },
+  chromium: { apt: 'chromium', brew: 'chromium' },
   nutcracker: { apt: 'nutcracker', brew: 'twemproxy', service: 'nutcracker' },
 };
 
