@@ -17,6 +17,7 @@ const PACKAGES = {
   mariadbd: { apt: 'mariadb-server', brew: 'mariadb', service: 'mariadb' },
   haproxy: { apt: 'haproxy', brew: 'haproxy', service: 'haproxy' },
   chromium: { apt: 'chromium', brew: 'chromium' },
+  tmux: { apt: 'tmux', brew: 'tmux' },
   nutcracker: { apt: 'nutcracker', brew: 'twemproxy', service: 'nutcracker' },
 };
 

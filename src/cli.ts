@@ -16,6 +16,7 @@ import { drainCommand } from './drain/command.ts';
 import { checkHealth } from './healthcheck.ts';
 import { createLog } from './log.ts';
 import { rereader } from './reread.ts';
+import { topCommand } from './top/command.ts';
 
 const EXIT_FAILURE = 1;
 const EXIT_MISTAKE = 2;
@@ -86,6 +87,7 @@ addInvalidatorFlags(program.command('invalidator'))
     process.exit(0);
   });
 program.addCommand(drainCommand());
+program.addCommand(topCommand());
 
 program
   .command('check-config <FILE>')

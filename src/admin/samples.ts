@@ -53,6 +53,11 @@ const OUTCOMES = (Object.keys(COUNTERS) as CounterName[]).flatMap((name) => {
   const { metric, labels } = COUNTERS[name] as { metric: string; labels?: Record<string, string> };
   return metric === 'requests' && labels ? [{ name: labels.outcome, slot: C[name] }] : [];
 });
+/** Of a time in which there were none. */
+export const NO_REQUESTS: Sample['requests'] = Object.fromEntries([
+  ['total', 0],
+  ...OUTCOMES.map(({ name }) => [name, 0]),
+]);
 const SAVED = [C.hit, C.coalesced, C.staleServed];
 /** Those were forwarded all the same. */
 const WOULD_SAVE = [C.observedHits, C.observedShared];
@@ -113,11 +118,16 @@ function between(before: Snapshot, after: Snapshot, seconds: number): Sample {
     observed: round(observed / seconds),
     hit_ratio: wanted === 0 ? null : saved / wanted,
     latency_ms: latencyOf(counted),
-    clients: after.counters[C.accepted] - after.counters[C.closed],
+    clients: clientsOf(after),
     tier_bytes: after.tier.bytes,
     hot_keys: after.hotKeys,
     nodes: Object.fromEntries(after.nodes.map((node) => [node.address, ratesOf(node, before, seconds)])),
   };
+}
+
+/** Client connections that are open. */
+export function clientsOf({ counters }: Snapshot): number {
+  return counters[C.accepted] - counters[C.closed];
 }
 
 function ratesOf(node: Snapshot['nodes'][number], before: Snapshot, seconds: number): NodeRates {

@@ -1,7 +1,7 @@
 // All that there is to see of a running heatsink, as one JSON document: what the dashboard and `heatsink top` show.
 
 import { stateOf } from './hot-keys.ts';
-import type { Sample, Samples } from './samples.ts';
+import { clientsOf, NO_REQUESTS, type Sample, type Samples } from './samples.ts';
 import { showBigKeys, showSlowLog } from './seen.ts';
 import { showKey } from './show-key.ts';
 import type { HotKey, NodeState, ProxySource, ReplicaState } from './snapshot.ts';
@@ -32,9 +32,9 @@ export async function showState(source: ProxySource, samples: Samples, needsToke
     token_required: needsToken,
     threshold: info.thresholdPerSecond,
     window_ms: info.windowMs,
-    clients: last?.clients ?? 0,
+    clients: clientsOf(snapshot),
     seconds: last?.seconds ?? 0,
-    requests: last?.requests ?? { total: 0 },
+    requests: last?.requests ?? NO_REQUESTS,
     observed: last?.observed ?? 0,
     hit_ratio: last?.hit_ratio ?? null,
     latency_ms: last?.latency_ms ?? null,
