@@ -88,7 +88,7 @@ it('HELP names every subcommand, as lines', async () => {
   expect(help.slice(0, 3)).toEqual([
     `*${help.length - 1}`,
     '+HEATSINK <subcommand> [<arg> [value] [opt] ...]. Subcommands are:',
-    '+BIGKEYS [<count>]',
+    '+HOTKEYS [<count>]',
   ]);
   expect(help.slice(-2)).toEqual(['+HELP', '+    Prints this help.']);
 });

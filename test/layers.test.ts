@@ -101,6 +101,7 @@ describe('imports', () => {
     expect([...new Set(others.map(({ from }) => from))].sort()).toEqual([
       'heatsink.ts',
       'invalidator/command.ts',
+      'worker/own-commands.ts',
       'worker/worker.ts',
       'workers.ts',
     ]);

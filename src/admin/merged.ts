@@ -55,17 +55,21 @@ export function mergeWorkers(workers: Workers): ProxySource {
       };
     },
     async hotKeys(top) {
-      const all = (await workers.hotKeys(top)).flat();
-      const byKey = Map.groupBy(all, ({ key }) => Buffer.from(key).toString('latin1'));
-      return [...byKey.values()]
-        .map(mergeKey)
-        .sort((a, b) => b.readsPerSecond - a.readsPerSecond)
-        .slice(0, top);
+      return mergeHotKeys(await workers.hotKeys(top), top);
     },
     bigKeys: async (top) => mergeBigKeys(await workers.bigKeys(), top),
     slowCommands: async (top) => mergeSlowCommands(await workers.slowCommands(), top),
     act: (action) => workers.act(action),
   };
+}
+
+/** The most read keys of those that each worker has listed. */
+export function mergeHotKeys(lists: readonly (readonly HotKey[])[], top: number): HotKey[] {
+  const byKey = Map.groupBy(lists.flat(), ({ key }) => asBuffer(key).toString('latin1'));
+  return [...byKey.values()]
+    .map(mergeKey)
+    .sort((a, b) => b.readsPerSecond - a.readsPerSecond)
+    .slice(0, top);
 }
 
 /** Of a process in which nobody serves clients. */

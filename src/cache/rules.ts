@@ -51,6 +51,8 @@ interface Step {
 }
 
 export class Rules {
+  /** As they were given. */
+  readonly listed: readonly Rule[];
   readonly #rules: readonly { matches: RegExp; says: Partial<KeySettings> }[];
   /** What holds where no rule says anything. */
   readonly #otherwise: KeySettings;
@@ -60,6 +62,7 @@ export class Rules {
   readonly #banned = new Map<string, KeySettings>();
 
   constructor(rules: readonly Rule[], otherwise: KeySettings) {
+    this.listed = rules;
     this.#rules = rules.map(({ match, ...says }) => ({ matches: globToRegExp(match), says }));
     this.#otherwise = otherwise;
     this.#first = this.#step({}, 0);
@@ -76,6 +79,16 @@ export class Rules {
     if (this.#first.done && this.#banned.size === 0) return this.#otherwise;
     const key = buf.toString('latin1', start, end);
     return this.#banned.get(key) ?? this.#said(key);
+  }
+
+  /** For each setting, what holds for the key and the pattern of the rule that decides it; null: none does. */
+  explain(key: Buffer): { name: string; value: string | number | boolean; by: string | null }[] {
+    const name = key.toString('latin1');
+    const matching = this.listed.filter((_, i) => this.#rules[i].matches.test(name));
+    return Object.entries(this.of(key, 0, key.length)).map(([setting, value]) => {
+      const rule = matching.find((candidate) => setting in candidate);
+      return { name: setting, value, by: rule?.match ?? null };
+    });
   }
 
   /** From now on nothing of the key is to be kept, shared or copied; `unban` ends it. */

@@ -22,8 +22,8 @@ export function connectedClients(counters: Counters): number {
   return counters[C.accepted] - counters[C.closed];
 }
 
-/** The section with its heading, from the counters of all workers; every line ends with `\r\n`. */
-export function heatsinkSection(state: OwnState, counters: Counters): string {
+/** What there is to tell, by name; counters in the words of the metrics: requests_tier_hit, say. */
+export function ownFields(state: OwnState, counters: Counters): (readonly [string, string | number])[] {
   const gauges: (readonly [string, string | number])[] = [
     ['version', state.version],
     ['uptime_in_seconds', Math.floor((Date.now() - startedAt) / 1000)],
@@ -41,6 +41,11 @@ export function heatsinkSection(state: OwnState, counters: Counters): string {
     const labels: Readonly<Record<string, string>> = 'labels' in row ? (row.labels ?? {}) : {};
     return [[row.metric, ...Object.values(labels)].join('_'), counters[slot]] as const;
   });
-  const lines = [...gauges, ...counted].map(([name, value]) => `heatsink_${name}:${value}\r\n`);
+  return [...gauges, ...counted];
+}
+
+/** The section with its heading, from the counters of all workers; every line ends with `\r\n`. */
+export function heatsinkSection(state: OwnState, counters: Counters): string {
+  const lines = ownFields(state, counters).map(([name, value]) => `heatsink_${name}:${value}\r\n`);
   return `# Heatsink\r\n${lines.join('')}`;
 }

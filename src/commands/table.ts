@@ -6,7 +6,7 @@ import { CommandNames } from './command-names.ts';
 import { type Row, readRow, toCommand } from './describe.ts';
 import { LOCAL_ARITY } from './local.ts';
 import { OLD_SUBCOMMANDS } from './overlay.ts';
-import { ownCommandRow } from './own-command.ts';
+import { isOwnCommand, ownCommandRows } from './own-command.ts';
 import { STATEFUL_SUBCOMMANDS } from './stateful.ts';
 import { WIDE_ARITY } from './wide.ts';
 
@@ -31,8 +31,9 @@ export class CommandTable {
   static from(reply: unknown, guardOf: GuardOf = () => ALLOWED): CommandTable {
     if (!Array.isArray(reply) || reply.length === 0) throw new TypeError('the COMMAND reply is not a list');
     const table = new CommandTable(guardOf);
-    const rows = reply.map(readRow);
-    for (const row of [...rows, readRow(ownCommandRow())]) table.#add(row);
+    // A server's own HOTKEYS knows one node's keys alone.
+    const rows = reply.map(readRow).filter(({ name }) => !isOwnCommand(name));
+    for (const row of [...rows, ...ownCommandRows().map(readRow)]) table.#add(row);
     for (const name of LOCAL) {
       if (!name.includes('|') && !table.#byName.has(name)) table.#add(ownRow(name));
     }

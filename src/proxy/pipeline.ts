@@ -65,6 +65,7 @@ import type { ReplicaReads } from './reads/replica-reads.ts';
 import { SHARED_MAX, type SharedReads } from './reads/shared-reads.ts';
 import type { Verifier } from './reads/verify.ts';
 import { NO_WRITE, type Request, takeRequest, WRITES_KEY } from './request.ts';
+import type { KeyUsage } from './seen/key-usage.ts';
 import type { OwnCommand } from './seen/own-command.ts';
 import type { Servant, Session } from './session.ts';
 import type { Wide } from './wide/wide.ts';
@@ -126,6 +127,8 @@ export class Pipeline implements Servant {
   maxPipeline: number;
   readonly limits: ClientLimits;
   readonly pinned: PinBudget;
+  /** What keys take is measured by it; null while nobody asks. */
+  usage: KeyUsage | null = null;
   /** The reply to what would be sent on, while nothing is; see loop-lag.ts. */
   shed: Buffer | null = null;
   readonly firstDb: number;
@@ -243,6 +246,7 @@ export class Pipeline implements Servant {
     entry.used = true;
     entry.heat.hit();
     entry.load.spared++;
+    if (this.usage !== null) this.usage.hit(entry);
     if (--this.#untilVerified <= 0) this.#verify(entry);
     this.counters[C.hit]++;
     session.reply(entry.reply);

@@ -45,7 +45,7 @@ import { track } from '../proxy/reads/track.ts';
 import { Redirects } from '../proxy/redirects.ts';
 import { Scatter } from '../proxy/scatter.ts';
 import { OwnCommand } from '../proxy/seen/own-command.ts';
-import { createSubcommands } from '../proxy/seen/subcommands.ts';
+import { usageByAll } from '../proxy/seen/usage-by-all.ts';
 import type { Session } from '../proxy/session.ts';
 import { Facade } from '../proxy/wide/facade.ts';
 import { Scripts } from '../proxy/wide/scripts.ts';
@@ -60,6 +60,7 @@ import type { UpstreamNode } from '../upstream/node.ts';
 import { composeFanOut } from './fan-out.ts';
 import { answerCalls, type Call, insideClient } from './inside-client.ts';
 import { composeLeases } from './leases.ts';
+import { composeOwnCommands } from './own-commands.ts';
 import { composeOwn } from './own-connections.ts';
 import { composeReads } from './reads.ts';
 import { composeSeen } from './seen.ts';
@@ -186,24 +187,23 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const tierLimit = { maxBytes: config.tier.maxBytes };
   const marks = createMarks({ detector, rules, tier, versions });
   peers.on('act', marks.act);
-  await options.serving(
-    createSource({
-      totals,
-      tierLimit,
-      tier,
-      detector,
-      topology,
-      sizes,
-      slowLog,
-      marks,
-      about: options.about,
-      leaseOf: (keyHash) => leases.waits.stateOf(keyHash),
-      info,
-      tracks,
-      copiesOf: (keyHash) => fanOut?.copiesOf(keyHash) ?? 0,
-      notReady: () => notReady(),
-    }),
-  );
+  const source = createSource({
+    totals,
+    tierLimit,
+    tier,
+    detector,
+    topology,
+    sizes,
+    slowLog,
+    marks,
+    about: options.about,
+    leaseOf: (keyHash) => leases.waits.stateOf(keyHash),
+    info,
+    tracks,
+    copiesOf: (keyHash) => fanOut?.copiesOf(keyHash) ?? 0,
+    notReady: () => notReady(),
+  });
+  await options.serving(source);
   await untilAnswered(() => discovery.refresh(), log);
   const policy = new Policy(config.policy, kind === 'cluster');
   let table = await readTable(control, policy);
@@ -289,6 +289,27 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     counters[G.writeHot] = detector.writeHot;
     counters[G.leaseWaiters] = leases.waits.lines.count();
   };
+  const ownState = () => ({
+    version,
+    upstream: kind,
+    nodes: topology.nodes.length,
+    maxBytes: tierLimit.maxBytes,
+    hotKeys: detector.hotKeys,
+    candidates: detector.candidates,
+  });
+  const totalsNow = () => {
+    gauge();
+    return totals();
+  };
+  const usage = usageByAll(peers, (measuring) => {
+    sizes.measure(measuring);
+    if (pipeline !== null) pipeline.usage = measuring;
+  });
+  const subcommands = composeOwnCommands({
+    ...{ seen, usage, source, peers, marks, rules, totals: totalsNow },
+    state: ownState,
+    cluster: kind === 'cluster',
+  });
   const wide = new Wide({
     topology,
     scatter,
@@ -304,18 +325,8 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     peers,
     counters,
     hidden,
-    totals() {
-      gauge();
-      return totals();
-    },
-    state: () => ({
-      version,
-      upstream: kind,
-      nodes: topology.nodes.length,
-      maxBytes: tierLimit.maxBytes,
-      hotKeys: detector.hotKeys,
-      candidates: detector.candidates,
-    }),
+    totals: totalsNow,
+    state: ownState,
     maxClients: () => gate.quota.most,
   });
   peers.on('wrong password', (address: string) => guesses.failed(address, clock.tick()));
@@ -351,7 +362,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     answers,
     own,
     wide,
-    ownCommand: new OwnCommand({ subcommands: createSubcommands(seen), answers, counters }),
+    ownCommand: new OwnCommand({ subcommands, answers, counters }),
     admission: new Admission(login, new Permit(policy), counters),
     login,
     pause,
@@ -376,6 +387,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     firstDb: db,
   });
   const serving = pipeline;
+  serving.usage = usage.current?.active ? usage.current : null;
   onClose(
     watchLoopLag(shed, counters, (reply) => {
       serving.shed = reply;

@@ -1,4 +1,4 @@
-// Serves HEATSINK; what its subcommands say is for each of them to know.
+// Serves HEATSINK and HOTKEYS; what their subcommands say is for each of them to know.
 
 import type { Command } from '../../commands/command.ts';
 import { fits } from '../../commands/keys.ts';
@@ -51,7 +51,7 @@ export class OwnCommand {
     const { name } = command;
     if (!fits(command, frame)) return wrongNumber(name);
     const subcommand = subcommandOf(name);
-    if (subcommand === null) return unknownSubcommand(frame, 1);
+    if (subcommand === null) return unknownSubcommand(frame, 1, name);
     return this.#on.subcommands[subcommand](frame, protocol);
   }
 }

@@ -2,6 +2,8 @@
 // What it notes of a key is that key's alone: of the one key of a command, of each key of MGET and MSET; nothing of
 // other commands with several keys, nor of scripts, whose arguments and replies may be anything.
 
+import { Flight } from '../../cache/flights.ts';
+import { argument } from '../../commands/argument.ts';
 import type { Command } from '../../commands/command.ts';
 import { elementsOf } from '../../commands/elements.ts';
 import { findKeys, KeyPositions } from '../../commands/keys.ts';
@@ -12,6 +14,7 @@ import { COMPLETE, INCOMPLETE, RequestFrame } from '../../resp3/request-frame.ts
 import type { Call } from '../../upstream/call.ts';
 import { databaseOf } from '../../upstream/space.ts';
 import { type BigKeyList, BigKeys, type Direction } from './big-keys.ts';
+import type { KeyUsage } from './key-usage.ts';
 import { isOnePerKey, type Size, sizeOfArguments, sizeOfReply, sizeOfUpload } from './size.ts';
 
 /** `bigKeys.bytes`, `bigKeys.elements` (0: that makes no value large) and `bigKeys.top`. */
@@ -23,12 +26,17 @@ export interface SizeLimits {
 
 /** No reply and no request has more bytes. */
 const NONE = 0x7fffffff;
+/** All have more. */
+const ALL = -1;
 /** The least that an element takes in a reply, `_\r\n`; in a request it takes more. */
 const ELEMENT_BYTES = 3;
 
 export class Sizes {
-  /** Replies and requests of more bytes need a look. */
+  /** Replies and requests of more bytes need a look; all of them while what keys take is measured. */
   above = NONE;
+  /** Of more bytes they may be large. */
+  #large = NONE;
+  #usage: KeyUsage | null = null;
   #limits: SizeLimits;
   readonly #keys: BigKeys;
   readonly #table: () => CommandTable | null;
@@ -50,7 +58,14 @@ export class Sizes {
     this.#limits = { ...this.#limits, ...limits };
     const { bytes, elements, top } = this.#limits;
     this.#keys.top = top;
-    this.above = top === 0 ? NONE : Math.min(bytes || NONE, elements * ELEMENT_BYTES || NONE);
+    this.#large = top === 0 ? NONE : Math.min(bytes || NONE, elements * ELEMENT_BYTES || NONE);
+    this.above = this.#usage === null ? this.#large : ALL;
+  }
+
+  /** Tells that of all requests with keys from now on; null: of none. */
+  measure(usage: KeyUsage | null): void {
+    this.#usage = usage;
+    this.tune({});
   }
 
   list(): BigKeyList {
@@ -59,12 +74,14 @@ export class Sizes {
 
   /** The call of a client in that space, which has its bytes still, is answered by `buf[start, end)`. */
   look(call: Call, space: number, buf: Buffer, start: number, end: number): void {
-    if (buf[start] === TYPE.error || buf[start] === TYPE.bulkError) return;
+    if (this.#usage !== null) this.#measure(this.#usage, call, end - start);
+    const large = end - start > this.#large || call.length > this.#large;
+    if (!large || buf[start] === TYPE.error || buf[start] === TYPE.bulkError) return;
     const command = this.#open(call, true);
     if (command !== null && this.#keysOf(command)) {
       const db = databaseOf(space);
-      if (end - start > this.above) this.#lookAtReply(command, db, buf, start, end);
-      if (call.length > this.above) this.#lookAtArguments(command, db);
+      if (end - start > this.#large) this.#lookAtReply(command, db, buf, start, end);
+      if (call.length > this.#large) this.#lookAtArguments(command, db);
     }
     this.#frame.reset();
   }
@@ -89,9 +106,25 @@ export class Sizes {
     this.#frame.reset();
   }
 
+  /** Of each who shares the reply of that many bytes. */
+  #measure(usage: KeyUsage, call: Call, bytes: number): void {
+    const command = this.#openAny(call, true);
+    if (command !== null && findKeys(command, this.#frame, this.#positions) > 0) {
+      const keys = Array.from({ length: this.#positions.count }, (_, i) =>
+        argument(this.#frame, this.#positions.at[i]),
+      );
+      usage.answered(call, keys, (call.length + bytes) * sharers(call));
+    }
+    this.#frame.reset();
+  }
+
   /** Reads the call's request, which is whole or not; null when there is nothing to be known of it. */
-  #open({ chunk, offset, length }: Call, whole: boolean): Command | null {
-    if (this.#limits.top === 0 || chunk === null) return null;
+  #open(call: Call, whole: boolean): Command | null {
+    return this.#limits.top === 0 ? null : this.#openAny(call, whole);
+  }
+
+  #openAny({ chunk, offset, length }: Call, whole: boolean): Command | null {
+    if (chunk === null) return null;
     const status = this.#frame.read(chunk.buf, chunk.view, offset, offset + length);
     if (status !== (whole ? COMPLETE : INCOMPLETE)) return null;
     return this.#table()?.find(this.#frame) ?? null;
@@ -140,4 +173,11 @@ export class Sizes {
     const { buf, start, args } = this.#frame;
     this.#keys.saw(buf, start + args[key * 2], start + args[key * 2 + 1], db, size, name, of);
   }
+}
+
+/** How many clients get its reply. */
+function sharers(call: Call): number {
+  let count = 1;
+  if (call instanceof Flight) for (let other = call.joined; other !== null; other = other.nextJoined) count++;
+  return count;
 }
