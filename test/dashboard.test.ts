@@ -240,7 +240,8 @@ function clickThrough(): void {
     await expect.poll(() => page.locator(':focus').textContent()).toBe('Lift ban');
     await page.keyboard.press('Enter');
     await page.keyboard.press('Enter');
-    await expect.poll(async () => (await state()).banned).toEqual([]);
+    await dialog().waitFor({ state: 'hidden' });
+    expect((await state()).banned).toEqual([]);
     await page.keyboard.press('Tab');
     expect(await page.locator('#hot-rows :focus').count()).toBe(0);
     await page.keyboard.press('?');

@@ -15,6 +15,9 @@ const FLAGS = [
   '--disable-sync',
 ];
 
+/** Milliseconds for which whatever is waited for on a page may take. */
+const PATIENCE = 10_000;
+
 /** With a profile of its own, which goes when it is closed. */
 export function startBrowser(): Promise<Browser> {
   return chromium.launch({ executablePath: chromiumPath(), args: FLAGS });
@@ -34,6 +37,7 @@ export async function openPage(
 ): Promise<OpenPage> {
   const context = await browser.newContext(options);
   const page = await context.newPage();
+  page.setDefaultTimeout(PATIENCE);
   const complaints: string[] = [];
   page.on('pageerror', (error) => complaints.push(String(error)));
   page.on('console', (message) => {
