@@ -273,6 +273,24 @@ function clickThrough(): void {
     await row('product:1').getByText('from memory').waitFor();
   });
 
+  it('shows what would be saved, when heatsink only observes', async () => {
+    const observer = await startProxy({
+      upstream: cluster.url,
+      flags: { observe: 'on', 'hot-threshold': '40' },
+    });
+    const readers = startLoad(observer.port);
+    const opened = await openPage(browser, `http://127.0.0.1:${observer.adminPort}/`, DESKTOP);
+    const text = (selector: string) => opened.page.locator(selector).textContent();
+    await opened.page.getByText('observes only').waitFor();
+    await rows(opened.page).first().getByText('would be kept').waitFor();
+    await expect.poll(() => text('#requests .legend')).toMatch(/would be spared [1-9]/);
+    await expect.poll(() => text('#relief-value')).toMatch(/^−\d+\.\d %$/);
+    expect(opened.complaints).toEqual([]);
+    await opened.page.context().close();
+    readers.stop();
+    await observer.close();
+  });
+
   it('fits a phone, in the theme of the system or another', async () => {
     const { page: phone, complaints: trouble } = await openPage(browser, url(), {
       ...PHONE,

@@ -27,6 +27,7 @@ const SCRIPTS = [
   'hot-keys',
   'key',
   'live',
+  'loads',
   'main',
   'row-keys',
   'seen',

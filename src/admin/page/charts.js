@@ -3,6 +3,7 @@
 import { createChart } from './chart.js';
 import { byId } from './dom.js';
 import { count, milliseconds, percent } from './format.js';
+import { loadOf } from './loads.js';
 
 /** @typedef {import('./state.d.ts').Point} Point */
 /** @typedef {ReturnType<typeof import('./history.js').createHistory>} History */
@@ -10,6 +11,7 @@ import { count, milliseconds, percent } from './format.js';
 /** Outcomes from bottom to top: what reaches Redis lies below, what it is spared above. */
 const OUTCOMES = /** @type {const} */ ([
   { name: 'forwarded', label: 'to Redis', colour: '--hot' },
+  { name: 'observed', label: 'would be spared', colour: '--cool', rare: true },
   { name: 'coalesced', label: 'shared', colour: '--shared' },
   { name: 'tier_hit', label: 'from memory', colour: '--cool' },
   { name: 'local', label: 'by heatsink itself', colour: '--plain', rare: true },
@@ -42,8 +44,8 @@ export function createCharts(history) {
   });
   const shard = createChart(byId('shard'), {
     lines: [
-      { label: 'gets', colour: '--cool' },
-      { label: 'would get', colour: '--hot' },
+      { label: 'with heatsink', colour: '--cool' },
+      { label: 'without', colour: '--hot' },
     ],
     format: count,
     least: 10,
@@ -54,18 +56,23 @@ export function createCharts(history) {
     least: 4,
   });
 
+  let observes = false;
   /** @type {[import('./chart.js').Chart, (point: Point) => (number | null)[], lines: number][]} */
   const charts = [
     [requests, outcomes, OUTCOMES.length],
     [ratio, ({ hit_ratio }) => [hit_ratio], 1],
     [latency, percentiles, 4],
-    [shard, hottest, 2],
+    [shard, (point) => hottest(point, observes), 2],
     [clients, (point) => [point.clients], 1],
   ];
 
   return {
-    /** @param {number} now epoch seconds */
-    show(now) {
+    /**
+     * @param {number} now epoch seconds
+     * @param {boolean} isObserving
+     */
+    show(now, isObserving) {
+      observes = isObserving;
       const from = history.start(now);
       for (const [chart, pick, lines] of charts) chart.show(history.columns(lines, pick), from, now);
     },
@@ -76,9 +83,10 @@ export function createCharts(history) {
 }
 
 /** @param {Point} point */
-function outcomes({ requests }) {
-  const { refused, shed, error } = requests;
-  return OUTCOMES.map(({ name }) => (name === 'failed' ? refused + shed + error : requests[name]));
+function outcomes({ requests, observed }) {
+  const { forwarded, refused, shed, error } = requests;
+  const values = { ...requests, forwarded: forwarded - observed, observed, failed: refused + shed + error };
+  return OUTCOMES.map(({ name }) => values[name]);
 }
 
 /** @param {Point} point */
@@ -89,12 +97,10 @@ function percentiles({ latency_ms: ms }) {
 /**
  * The busiest node without heatsink, and the busiest with it: not always the same one.
  * @param {Point} point
+ * @param {boolean} observes
  */
-function hottest({ nodes }) {
-  const all = Object.values(nodes);
-  if (all.length === 0) return [null, null];
-  return [
-    Math.max(...all.map(({ requests }) => requests)),
-    Math.max(...all.map(({ requests, saved }) => requests + saved)),
-  ];
+function hottest({ nodes }, observes) {
+  const loads = Object.values(nodes).map((node) => loadOf(node, observes));
+  if (loads.length === 0) return [null, null];
+  return [Math.max(...loads.map(({ withIt }) => withIt)), Math.max(...loads.map(({ without }) => without))];
 }

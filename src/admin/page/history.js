@@ -66,10 +66,11 @@ export function createHistory() {
  * @returns {Point}
  */
 function pointOf(state) {
-  const { requests, hit_ratio, latency_ms, clients, tier, nodes } = state;
+  const { requests, observed, hit_ratio, latency_ms, clients, tier, nodes } = state;
   return {
     t: Math.round(Date.parse(state.now) / 1000),
     requests,
+    observed,
     hit_ratio,
     latency_ms,
     clients,

@@ -48,8 +48,9 @@ export function createRow(first, labels) {
      * @param {HotKey} next
      * @param {number} place
      * @param {number} now epoch milliseconds
+     * @param {boolean} observes
      */
-    show(next, place, now) {
+    show(next, place, now, observes) {
       hot = next;
       setText(rank, `${place}`);
       setText(reads, `${rate(next.reads_per_second)}/s`);
@@ -59,7 +60,7 @@ export function createRow(first, labels) {
       setText(hits, count(next.hits));
       setText(kept, next.entries > 0 ? bytes(next.bytes) : '–');
       setText(since, next.hot_since === null ? '–' : age(now - Date.parse(next.hot_since)));
-      showDone(done, next);
+      showDone(done, next, observes);
       label(pin, next.pinned ? 'unpin' : 'pin', next.pinned ? 'Unpin' : 'Pin', shortName(next));
       label(ban, next.banned ? 'unban' : 'ban', next.banned ? 'Lift ban' : 'Ban', shortName(next));
       root.classList.toggle('cold', next.state === 'candidate' && !next.pinned);
@@ -97,9 +98,10 @@ function createMeter(cell) {
 /**
  * @param {HTMLElement} cell
  * @param {HotKey} hot
+ * @param {boolean} observes
  */
-function showDone(cell, hot) {
-  const badges = badgesOf(hot);
+function showDone(cell, hot, observes) {
+  const badges = badgesOf(hot, observes);
   const texts = badges.map(([text]) => text).join('\n');
   if (cell.dataset.shown === texts) return;
   cell.dataset.shown = texts;
@@ -111,14 +113,18 @@ function showDone(cell, hot) {
 /**
  * What is done about a key: text, kind and explanation.
  * @param {HotKey} hot
+ * @param {boolean} observes
  * @returns {[text: string, kind: string, title: string][]}
  */
-function badgesOf({ state, copies, lease, pinned, banned }) {
+function badgesOf({ state, copies, lease, pinned, banned }, observes) {
   /** @type {[string, string, string][]} */
   const badges = [];
   if (banned) badges.push(['banned', 'bad', 'By hand: not kept, shared or copied']);
   if (pinned) badges.push(['pinned', 'good', 'By hand: kept whatever its rate']);
-  if (state === 'tier') badges.push(['from memory', 'cool', 'Its replies are served from memory']);
+  if (state === 'tier') {
+    if (observes) badges.push(['would be kept', 'shared', 'Its replies would be served from memory']);
+    else badges.push(['from memory', 'cool', 'Its replies are served from memory']);
+  }
   if (copies > 0)
     badges.push([`${copies + 1} shards`, 'cool', 'Its reads are spread over copies on other shards']);
   if (state === 'write-hot') badges.push(['write-hot', 'warn', 'Written too often to be kept']);

@@ -73,7 +73,7 @@ export function createHotKeys(act, changed) {
     for (const { id, key, place } of wanted) {
       const row = rows.get(id) ?? createRow(key, labels);
       rows.set(id, row);
-      row.show(key, place, now);
+      row.show(key, place, now, state.mode === 'observe');
       row.setGone(false);
     }
     const ids = new Set(wanted.map(({ id }) => id));

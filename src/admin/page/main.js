@@ -54,7 +54,7 @@ function show() {
   if (state === null || document.hidden) return;
   status.show(state);
   showSummary(state);
-  charts.show(Date.parse(state.now) / 1000);
+  charts.show(Date.parse(state.now) / 1000, state.mode === 'observe');
   shards.show(state);
   byHand.show(state);
   showTables();

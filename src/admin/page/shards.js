@@ -2,6 +2,7 @@
 
 import { byId, el, setAttribute, setChildren, setText } from './dom.js';
 import { milliseconds, of, percent, rate } from './format.js';
+import { loadOf } from './loads.js';
 
 /** @typedef {import('./state.d.ts').State} State */
 /** @typedef {import('./state.d.ts').NodeState} NodeState */
@@ -14,8 +15,9 @@ export function createShards() {
   const shards = new Map();
 
   /** @param {State} state */
-  function show({ nodes, replicas }) {
-    const most = Math.max(1, ...nodes.map(({ requests, saved }) => requests + saved));
+  function show({ nodes, replicas, mode }) {
+    const observes = mode === 'observe';
+    const most = Math.max(1, ...nodes.map((node) => loadOf(node, observes).without));
     for (const address of shards.keys()) {
       if (!nodes.some((node) => node.address === address)) shards.delete(address);
     }
@@ -25,7 +27,7 @@ export function createShards() {
       shard.show(
         node,
         replicas.filter(({ primary }) => primary === node.address),
-        most,
+        { most, observes },
       );
     }
     empty.hidden = nodes.length > 0;
@@ -59,16 +61,17 @@ function createShard(address) {
     /**
      * @param {NodeState} node
      * @param {ReplicaState[]} copies
-     * @param {number} most
+     * @param {{ most: number, observes: boolean }} among
      */
-    show(node, copies, most) {
+    show(node, copies, { most, observes }) {
       const [text, kind] = healthOf(node);
       setText(health, text);
       setAttribute(health, 'class', `badge ${kind}`);
       setText(detail, detailOf(node));
-      const load = node.requests + node.saved;
-      without.show(load, most, '');
-      withIt.show(node.requests, most, node.saved > 0 ? `−${percent(node.saved / load)}` : '');
+      const loads = loadOf(node, observes);
+      const relief = loads.without > 0 ? 1 - loads.withIt / loads.without : 0;
+      without.show(loads.without, most, '');
+      withIt.show(loads.withIt, most, relief > 0 ? `−${percent(relief)}` : '');
       setChildren(replicas, copies.map(createReplica));
     },
   };

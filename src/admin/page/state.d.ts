@@ -94,6 +94,8 @@ export interface State {
   threshold: number;
   window_ms: number;
   requests: Requests;
+  /** Those that would have been saved, were heatsink not only observing. */
+  observed: number;
   hit_ratio: number | null;
   latency_ms: Latency | null;
   tier: { bytes: number; max_bytes: number; entries: number; hot_keys: number; candidates: number };
@@ -111,6 +113,8 @@ export interface Point {
   /** Epoch seconds. */
   t: number;
   requests: Requests;
+  /** Those that would have been saved, were heatsink not only observing. */
+  observed: number;
   hit_ratio: number | null;
   latency_ms: Latency | null;
   clients: number;

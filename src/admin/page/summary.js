@@ -2,6 +2,7 @@
 
 import { byId, setText } from './dom.js';
 import { bytes, count, milliseconds, of, percent, rate } from './format.js';
+import { loadOf } from './loads.js';
 
 /** @typedef {import('./state.d.ts').State} State */
 
@@ -19,7 +20,7 @@ export function showSummary(state) {
 
 /** @param {State} state */
 function hitNote({ mode, hit_ratio, requests }) {
-  if (mode === 'observe') return 'it would be: observes only';
+  if (mode === 'observe') return 'would be, if it served';
   if (hit_ratio === null) return 'no reads or writes now';
   return `${rate(requests.tier_hit)} hits, ${rate(requests.coalesced)} shared`;
 }
@@ -28,12 +29,12 @@ function hitNote({ mode, hit_ratio, requests }) {
  * How much less the shard gets that would be busiest without heatsink.
  * @param {State} state
  */
-function reliefOf({ nodes }) {
-  const load = (/** @type {State['nodes'][number]} */ { requests, saved }) => requests + saved;
-  const hottest = nodes.reduce((most, node) => (load(node) > load(most) ? node : most), nodes[0]);
-  if (!hottest || load(hottest) === 0) return { relief: '–', note: 'no shard is busy' };
-  const relief = hottest.saved / load(hottest);
-  const note = `${rate(hottest.requests)} instead of ${rate(load(hottest))}`;
+function reliefOf({ nodes, mode }) {
+  const loads = nodes.map((node) => loadOf(node, mode === 'observe'));
+  const hottest = loads.reduce((most, load) => (load.without > most.without ? load : most), loads[0]);
+  if (!hottest || hottest.without === 0) return { relief: '–', note: 'no shard is busy' };
+  const relief = 1 - hottest.withIt / hottest.without;
+  const note = `${rate(hottest.withIt)} instead of ${rate(hottest.without)}`;
   return { relief: relief > 0 ? `−${percent(relief)}` : '0 %', note };
 }
 
