@@ -52,7 +52,7 @@ export function createChart(figure, { lines, format, stacked = false, most, leas
       width: width(),
       height: HEIGHT,
       legend: { show: false },
-      padding: [8, 8, 0, 0],
+      padding: [8, 24, 0, 0],
       cursor: { y: false, drag: { x: false, y: false }, sync: { key: 'time' }, points: { size: 6 } },
       scales: {
         x: { time: true, range: () => [ends[0], ends[1]] },
@@ -84,7 +84,7 @@ export function createChart(figure, { lines, format, stacked = false, most, leas
         {},
         ...lines.map((line) => ({
           stroke: () => colour(line.colour),
-          width: stacked ? 0 : 1.75,
+          width: widthOf(line, stacked),
           points: { show: false },
           ...(stacked && { fill: () => colour(`${line.colour}-area`) }),
         })),
@@ -165,6 +165,16 @@ function stack([times, ...columns]) {
       }),
     ),
   ];
+}
+
+/**
+ * The edge of an area that is mostly empty would hide the one below.
+ * @param {Line} line
+ * @param {boolean} stacked
+ */
+function widthOf({ rare }, stacked) {
+  if (!stacked) return 1.75;
+  return rare ? 0 : 1;
 }
 
 /**
