@@ -291,7 +291,7 @@ function clickThrough(): void {
     await observer.close();
   });
 
-  it('fits a phone, in the theme of the system or another', async () => {
+  it('fits a phone and a narrow window, in the theme of the system or another', async () => {
     const { page: phone, complaints: trouble } = await openPage(browser, url(), {
       ...PHONE,
       colorScheme: 'dark',
@@ -305,6 +305,8 @@ function clickThrough(): void {
     expect(await paper()).toBe('rgb(245, 246, 248)');
     await phone.reload();
     expect(await paper()).toBe('rgb(245, 246, 248)');
+    await phone.setViewportSize({ width: 900, height: 700 });
+    expect(await phone.evaluate('document.documentElement.scrollWidth')).toBe(900);
     expect(trouble).toEqual([]);
     await phone.context().close();
   });

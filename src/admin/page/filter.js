@@ -50,11 +50,11 @@ export function createFilter(changed, act) {
     offer.hidden = text === '' || isPattern(text);
     setText(
       byId('hot-empty-text'),
-      filtered ? `None of the ${state.hot_keys.length} most read keys matches.` : quiet(state),
+      filtered ? `No key of the ${state.hot_keys.length} listed matches.` : quiet(state),
     );
     setText(
       byId('offer-text'),
-      `Is ${text} the whole name of a key? You can say what is to be done about it before it is hot:`,
+      `Is “${text}” the whole name of a key? You can say what is to be done about it before it is hot:`,
     );
   }
 

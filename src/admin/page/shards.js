@@ -1,7 +1,7 @@
 // The nodes, with two bars each: what they get, and what they would get without heatsink; and how they are.
 
 import { byId, el, setAttribute, setChildren, setText } from './dom.js';
-import { milliseconds, of, percent, rate } from './format.js';
+import { count, milliseconds, percent, rate } from './format.js';
 import { loadOf } from './loads.js';
 
 /** @typedef {import('./state.d.ts').State} State */
@@ -115,7 +115,7 @@ function healthOf({ connected, circuit_open, tracking }) {
 
 /** @param {NodeState} node */
 function detailOf({ pending, tracking, proof_age_ms }) {
-  const waiting = `${of(pending, 'request')} under way`;
+  const waiting = `${count(pending)} under way`;
   if (tracking !== 'on' || proof_age_ms === null) return waiting;
   return `${waiting}, exact as of ${milliseconds(proof_age_ms)} ago`;
 }
@@ -133,6 +133,6 @@ function createReplica({ address, connected, fit, pending, lag_ms }) {
     {},
     el('span', { class: 'mono', text: address }),
     el('span', { class: `badge ${kind}`, text }),
-    el('span', { class: 'detail', text: `replica, ${of(pending, 'request')} under way${lag}` }),
+    el('span', { class: 'detail', text: `replica, ${count(pending)} under way${lag}` }),
   );
 }
