@@ -161,6 +161,19 @@ it('is not ready while the upstream is gone, and is again when it is back', asyn
   await again.stop();
 });
 
+it('counts no round trip to the upstream that took longer than heatsink is up', async () => {
+  const upstream = await startRedis();
+  const begun = performance.now();
+  const proxy = await startProxy({ upstream: upstream.url });
+  const latencies = async (what: string) =>
+    (await proxy.metrics()).sum(`heatsink_upstream_latency_seconds_${what}`);
+  const count = await waitFor(() => latencies('count'), 5000);
+  const sum = await latencies('sum');
+  expect(sum / count).toBeLessThan((performance.now() - begun) / 1000);
+  await proxy.close();
+  await upstream.stop();
+});
+
 describe('/hotkeys', () => {
   it('lists the most read keys, those that are not text in base64', async () => {
     const { keys, threshold } = await hotKeys('?top=3');

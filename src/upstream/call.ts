@@ -1,5 +1,6 @@
 // A request on its way to an upstream node: what a lane must know of it, and no more.
 
+import { clock } from '../clock.ts';
 import type { Chunk } from './chunk.ts';
 
 /** The lane that carries a call, as far as a call and its owner need to know it. */
@@ -80,8 +81,8 @@ export class Call {
   more = 0;
   /** Whether it turns the connection into a stream of bytes, all of which are its reply: SYNC. */
   stream = false;
-  /** `clock.us` when it was handed to the lane. */
-  begunAt = 0;
+  /** `clock.us` when it was handed to the lane; until then, when it was made. */
+  begunAt = clock.us;
 
   constructor(owner: CallOwner) {
     this.owner = owner;
