@@ -273,6 +273,21 @@ function clickThrough(): void {
     await row('product:1').getByText('from memory').waitFor();
   });
 
+  it('is not connected while nobody sees it, and has all of the past when somebody does', async () => {
+    const setHidden = (hidden: boolean) =>
+      page.evaluate(`Object.defineProperty(document, 'hidden', { value: ${hidden}, configurable: true });
+        document.dispatchEvent(new Event('visibilitychange'))`);
+    const ended = page.waitForEvent('requestfailed', (asked) => asked.url().endsWith('/events'));
+    await setHidden(true);
+    await ended;
+    const begun = ['/history', '/events'].map((path) =>
+      page.waitForRequest((asked) => asked.url().endsWith(path)),
+    );
+    await setHidden(false);
+    await Promise.all(begun);
+    expect(await page.locator('#banner').isVisible()).toBe(false);
+  });
+
   it('shows what would be saved, when heatsink only observes', async () => {
     const observer = await startProxy({
       upstream: cluster.url,

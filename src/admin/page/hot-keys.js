@@ -11,6 +11,8 @@ import { createRowKeys } from './row-keys.js';
 /** @typedef {import('./hot-key-row.js').Row} Row */
 /** @typedef {import('./actions.js').KeyAction} KeyAction */
 
+/** Rows of keys that are no longer listed, with so many of which a table that is held is ranked again. */
+const MOST_GONE = 50;
 /** Rows that are shown until somebody wants more, or filters. */
 const FEW = matchMedia('(max-width: 760px)').matches ? 8 : 15;
 
@@ -24,6 +26,7 @@ export function createHotKeys(act, changed) {
   const total = byId('hot-count');
   const more = byId('hot-more', HTMLButtonElement);
   let all = false;
+  let gone = 0;
   const labels = [...(body.closest('table')?.querySelectorAll('th') ?? [])].map((th) => th.textContent);
   const hovers = matchMedia('(hover: hover)');
   /** @type {Map<string, Row>} */
@@ -64,7 +67,7 @@ export function createHotKeys(act, changed) {
    */
   function show(state, { matches, active }) {
     const now = Date.parse(state.now);
-    const keep = isHeld();
+    const keep = isHeld() && gone < MOST_GONE;
     const matching = state.hot_keys
       .map((key, i) => ({ id: idOf(key), key, place: i + 1 }))
       .filter(({ key }) => matches(bytesOf(key)));
@@ -76,12 +79,15 @@ export function createHotKeys(act, changed) {
       row.show(key, place, now, state.mode === 'observe');
       row.setGone(false);
     }
+    gone = 0;
     const ids = new Set(wanted.map(({ id }) => id));
     for (const [id, row] of rows) {
       if (ids.has(id)) continue;
       // What the filter leaves out goes at once: that was asked for.
-      if (keep && matches(bytesOf(row.hot))) row.setGone(true);
-      else rows.delete(id);
+      if (keep && matches(bytesOf(row.hot))) {
+        row.setGone(true);
+        gone++;
+      } else rows.delete(id);
     }
     const order = keep ? [...rows.keys()] : [...ids];
     if (!keep) sortRows(order);

@@ -1,4 +1,5 @@
-// The connection to heatsink: the past first, then a state each second; after a break, from the start again.
+// The connection to heatsink: the past first, then a state each second; after a break, from the start again. A page that
+// nobody sees is not connected: a browser has few connections for all its tabs, and the past is there when it is seen.
 
 /** @typedef {import('./state.d.ts').State} State */
 /** @typedef {import('./state.d.ts').Point} Point */
@@ -31,43 +32,57 @@ export function follow({ onHistory, onState, onBreak }) {
   let wait = FIRST_WAIT;
   /** @type {EventSource | null} */
   let source = null;
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  let silence;
+  /** Waits for the next try, or for the next word. @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+  /** Ends the question for the past. */
+  let asking = new AbortController();
 
   async function open() {
+    close();
+    const { signal } = asking;
+    timer = setTimeout(retry, SILENCE);
     try {
-      const response = await fetch('history', { signal: AbortSignal.timeout(SILENCE) });
+      const response = await fetch('history', { signal });
       if (!response.ok) throw new Error(`/history: ${response.status}`);
-      onHistory((await response.json()).points);
+      const { points } = await response.json();
+      if (signal.aborted) return;
+      onHistory(points);
     } catch {
-      retry();
+      if (!signal.aborted) retry();
       return;
     }
     source = new EventSource('events');
+    source.addEventListener('error', retry);
     source.addEventListener('state', ({ data }) => {
       wait = FIRST_WAIT;
       listen();
       onState(complete(JSON.parse(data)));
     });
-    source.addEventListener('error', retry);
     listen();
   }
 
   function listen() {
-    clearTimeout(silence);
-    silence = setTimeout(retry, SILENCE);
+    clearTimeout(timer);
+    timer = setTimeout(retry, SILENCE);
   }
 
   function retry() {
-    clearTimeout(silence);
-    source?.close();
-    source = null;
+    close();
     onBreak();
-    setTimeout(open, wait);
+    timer = setTimeout(open, wait);
     wait = Math.min(wait * 2, MOST_WAIT);
   }
 
-  open();
+  function close() {
+    clearTimeout(timer);
+    asking.abort();
+    asking = new AbortController();
+    source?.close();
+    source = null;
+  }
+
+  document.addEventListener('visibilitychange', () => (document.hidden ? close() : open()));
+  if (!document.hidden) open();
 }
 
 /**

@@ -51,7 +51,7 @@ createShortcuts({
 });
 
 function show() {
-  if (state === null || document.hidden) return;
+  if (state === null) return;
   status.show(state);
   showSummary(state);
   charts.show(Date.parse(state.now) / 1000, state.mode === 'observe');
@@ -77,7 +77,6 @@ function say(text) {
   silence = setTimeout(() => setText(said, ''), SAID);
 }
 
-document.addEventListener('visibilitychange', show);
 follow({
   onHistory: history.replace,
   onState(next) {
