@@ -9,6 +9,7 @@ const USAGE = `Usage: npm run bench -- [options]
   --quick         3 rounds of half a second, for a first look
   --only LIST     some of hot, cold, absent, pinned, framer, detector (default: all)
   --targets LIST  some of redis, heatsink, twemproxy (default: all)
+  --watched       with heatsink's dashboard open: somebody takes its state each second
   --help          this text
 RESULTS.md is written only by a run without any of them.`;
 
@@ -17,6 +18,8 @@ export interface Options {
   readonly seconds: number;
   readonly parts: readonly string[];
   readonly targets: readonly TargetName[];
+  /** Whether somebody looks at heatsink's dashboard meanwhile. */
+  readonly watched: boolean;
   /** Whether the run measures everything at full length. */
   readonly complete: boolean;
 }
@@ -42,6 +45,7 @@ function parse(): Options {
       quick: { type: 'boolean' },
       only: { type: 'string' },
       targets: { type: 'string' },
+      watched: { type: 'boolean' },
       help: { type: 'boolean' },
     },
   });
@@ -54,6 +58,7 @@ function parse(): Options {
     seconds: positive('--seconds', values.seconds ?? (values.quick ? '0.5' : '1.5'), Number.isFinite),
     parts: values.only === undefined ? PARTS : listed('--only', values.only, PARTS),
     targets: values.targets === undefined ? TARGETS : listed('--targets', values.targets, TARGETS),
+    watched: values.watched === true,
     complete: Object.keys(values).length === 0,
   };
 }

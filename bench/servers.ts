@@ -9,6 +9,8 @@ import { spawnProxy } from '../test/support/heatsink-process.ts';
 import { type RedisProcess, startRedis } from '../test/support/redis.ts';
 import { answersPing, freePort } from '../test/support/wait.ts';
 
+import type { Options } from './options.ts';
+
 export type TargetName = 'redis' | 'heatsink' | 'twemproxy';
 
 export interface Target {
@@ -40,11 +42,11 @@ export async function startServer(keys: number): Promise<RedisProcess> {
 export async function startTargets(
   redis: RedisProcess,
   flags: Record<string, string>,
-  wanted: readonly TargetName[],
+  { targets: wanted, watched }: Pick<Options, 'targets' | 'watched'>,
 ): Promise<Target[]> {
   const targets: Target[] = [];
   if (wanted.includes('redis')) targets.push(redisTarget(redis));
-  if (wanted.includes('heatsink')) targets.push(await startHeatsink(redis, flags));
+  if (wanted.includes('heatsink')) targets.push(await startHeatsink(redis, flags, watched));
   if (wanted.includes('twemproxy')) targets.push(await startTwemproxy(redis));
   return targets;
 }
@@ -54,11 +56,31 @@ function redisTarget(redis: RedisProcess): Target {
 }
 
 /** heatsink with one worker, its options as a user gets them but for those given. */
-async function startHeatsink(redis: RedisProcess, flags: Record<string, string>): Promise<Target> {
+async function startHeatsink(
+  redis: RedisProcess,
+  flags: Record<string, string>,
+  watched: boolean,
+): Promise<Target> {
   const proxy = await spawnProxy({ upstream: redis.url, flags: { workers: '1', ...flags } });
   const tierHits = async (): Promise<number> =>
     (await proxy.metrics()).sum('heatsink_requests_total', { outcome: 'tier_hit' });
-  return { name: 'heatsink', port: proxy.port, pid: proxy.pid, tierHits, stop: () => proxy.stop() };
+  const looking = watched ? await openDashboard(proxy.adminPort) : null;
+  const stop = async () => {
+    looking?.abort();
+    await proxy.stop();
+  };
+  return { name: 'heatsink', port: proxy.port, pid: proxy.pid, tierHits, stop };
+}
+
+/** What an open dashboard asks of heatsink; a browser that draws it would only take the load generator's core. */
+async function openDashboard(adminPort: number): Promise<AbortController> {
+  const end = new AbortController();
+  const { body } = await fetch(`http://127.0.0.1:${adminPort}/events`, { signal: end.signal });
+  const taken = async () => {
+    for await (const _ of body as unknown as AsyncIterable<Uint8Array>);
+  };
+  void taken().catch(() => {});
+  return end;
 }
 
 /** twemproxy in front of one server, everything not named here at its default (mbufs of 16 KB). */
