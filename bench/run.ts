@@ -43,7 +43,7 @@ async function loadSections(): Promise<string[]> {
   for (const scenario of scenarios) {
     progress(spent / expected, `${scenario.name}: starting redis-server and what is before it`);
     const server = await startServer(scenario.stored ? scenario.keys : 0);
-    const targets = await startTargets(server, scenario.flags, options);
+    const targets = await startTargets(server, scenario.flags, options.targets, options.watched);
     reports.push(scenarioReport(scenario, await runRounds(scenario, targets, options)));
     for (const target of targets) await target.stop();
     await server.stop();

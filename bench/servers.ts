@@ -9,8 +9,6 @@ import { spawnProxy } from '../test/support/heatsink-process.ts';
 import { type RedisProcess, startRedis } from '../test/support/redis.ts';
 import { answersPing, freePort } from '../test/support/wait.ts';
 
-import type { Options } from './options.ts';
-
 export type TargetName = 'redis' | 'heatsink' | 'twemproxy';
 
 export interface Target {
@@ -42,7 +40,8 @@ export async function startServer(keys: number): Promise<RedisProcess> {
 export async function startTargets(
   redis: RedisProcess,
   flags: Record<string, string>,
-  { targets: wanted, watched }: Pick<Options, 'targets' | 'watched'>,
+  wanted: readonly TargetName[],
+  watched = false,
 ): Promise<Target[]> {
   const targets: Target[] = [];
   if (wanted.includes('redis')) targets.push(redisTarget(redis));
