@@ -68,6 +68,7 @@ export async function runFailover(cluster: Cluster, options: RunOptions): Promis
         await victim.call('CLIENT', 'KILL', 'TYPE', 'replica');
         moments.cut = performance.now();
         await sleep(LOST);
+        await waitFor(() => lostOf(victims, { ...moments, killed: performance.now() }) > 0);
         moments.killed = performance.now();
         victim.kill('SIGKILL');
         replica.kill('SIGCONT');
