@@ -112,6 +112,11 @@ function clickThrough(): void {
     await dashboard.row('order:1').getByRole('button', { name: 'Pin' }).click();
     await page.keyboard.press('Escape');
     await dialog.waitFor({ state: 'hidden' });
+    await dashboard.row('order:1').getByRole('button', { name: 'Pin' }).click();
+    await dialog.click({ position: { x: 3, y: 3 } });
+    expect(await dialog.isVisible()).toBe(true);
+    await page.mouse.click(5, 500);
+    await dialog.waitFor({ state: 'hidden' });
     expect(await dashboard.state()).toMatchObject({ pinned: [], banned: [] });
   });
 

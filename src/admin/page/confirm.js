@@ -42,20 +42,22 @@ export function createConfirm({ needsToken, say }) {
     const given = tokenField.hidden ? remembered() : token.value;
     const trouble = await post(asked, given);
     yes.disabled = false;
-    if (question !== asked) return;
     if (trouble === null) {
       if (given) remember(given);
-      dialog.close();
       say(asked.done);
-    } else showTrouble(trouble);
+    }
+    // It may have been closed meanwhile, and another question asked.
+    if (question !== asked) return;
+    if (trouble === null) dialog.close();
+    else showTrouble(trouble);
   });
   byId('confirm-no').addEventListener('click', () => dialog.close());
   dialog.addEventListener('close', () => {
     question = null;
     token.value = '';
   });
-  // A click on what lies behind the dialog means no.
-  dialog.addEventListener('click', ({ target }) => {
+  // A press on what lies behind the dialog means no; the form fills all of the dialog itself.
+  dialog.addEventListener('pointerdown', ({ target }) => {
     if (target === dialog) dialog.close();
   });
 

@@ -40,6 +40,9 @@ const filter = createFilter(showTables, act);
 const theme = createThemeSwitch(byId('theme', HTMLButtonElement), charts.redraw);
 const help = byId('help', HTMLDialogElement);
 
+// Several of them may be open at once.
+document.title = `heatsink ${location.host}`;
+
 byId('clear').addEventListener('click', clearTier);
 byId('help-open').addEventListener('click', () => help.showModal());
 byId('help-close').addEventListener('click', () => help.close());
