@@ -91,6 +91,7 @@ export class Answers implements CallOwner {
     }
     const last = reason.startsWith('-') ? null : this.#on.lastValues.take(request);
     if (last !== null) {
+      if (request.trace !== null) request.trace.outcome = 'stale_on_error';
       this.settle(request, last, 0, last.length);
       return;
     }

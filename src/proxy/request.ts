@@ -12,6 +12,7 @@ import type { UpstreamNode } from '../upstream/node.ts';
 import { releaseBytes } from '../upstream/outgoing.ts';
 import type { Proof } from '../upstream/tracking.ts';
 import type { Warmth } from './reads/negatives.ts';
+import type { Trace } from './tracing/trace.ts';
 
 /** What was true when a fill was sent. */
 export interface Fill {
@@ -88,6 +89,8 @@ export class Request extends Flight {
   /** Where it is sent when it is its client's oldest one: see asides.ts. */
   aside: UpstreamNode | null = null;
   writes = NO_WRITE;
+  /** Told of its reply; null when it is not traced, as most are not. */
+  trace: Trace | null = null;
   keyHash = 0;
   keyHashes: number[] | null = null;
   /** Where the key is in the request's bytes. */
@@ -180,5 +183,6 @@ export function recycle(request: Request): void {
   }
   request.lease = false;
   request.waitUntil = 0;
+  request.trace = null;
   if (pool.length < POOL_MAX) pool.push(request);
 }

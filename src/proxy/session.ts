@@ -137,6 +137,11 @@ export class Session extends Client implements Asker {
     return this.#head;
   }
 
+  /** The one that came last. */
+  get newest(): Request | null {
+    return this.#tail;
+  }
+
   get slow(): boolean {
     return this.#blocked;
   }
@@ -204,6 +209,7 @@ export class Session extends Client implements Asker {
    * must not be used any more.
    */
   complete(request: Request, buf: Buffer, start: number, end: number): void {
+    if (request.trace !== null) request.trace.replied(request, buf, start, end);
     if (request.shared) this.shared--;
     if (request.writes !== 0) this.writing--;
     if (this.pins !== null && buf[start] === TYPE.error && buf[start + 1] === U) this.pins.unblocked();
@@ -274,6 +280,8 @@ export class Session extends Client implements Asker {
     for (let request = this.#head; request !== null; ) {
       const next = request.next;
       request.session = null;
+      if (request.trace !== null && !request.ready) request.trace.abandoned();
+      request.trace = null;
       if (request.ready || request.aside !== null) recycle(request);
       request = next;
     }

@@ -38,7 +38,7 @@ import { watchLoopLag } from '../proxy/loop-lag.ts';
 import { ManyKeys } from '../proxy/many-keys.ts';
 import { createMarks, type KeyAction } from '../proxy/marks.ts';
 import type { Peers } from '../proxy/peers.ts';
-import { Pipeline } from '../proxy/pipeline.ts';
+import type { Pipeline } from '../proxy/pipeline.ts';
 import { Invalidation } from '../proxy/reads/invalidation.ts';
 import { ReplicaReads } from '../proxy/reads/replica-reads.ts';
 import { track } from '../proxy/reads/track.ts';
@@ -47,6 +47,7 @@ import { Scatter } from '../proxy/scatter.ts';
 import { OwnCommand } from '../proxy/seen/own-command.ts';
 import { usageByAll } from '../proxy/seen/usage-by-all.ts';
 import type { Session } from '../proxy/session.ts';
+import { createPipeline } from '../proxy/tracing/traced-pipeline.ts';
 import { Facade } from '../proxy/wide/facade.ts';
 import { Scripts } from '../proxy/wide/scripts.ts';
 import { Wide } from '../proxy/wide/wide.ts';
@@ -64,6 +65,7 @@ import { composeOwnCommands } from './own-commands.ts';
 import { composeOwn } from './own-connections.ts';
 import { composeReads } from './reads.ts';
 import { composeSeen } from './seen.ts';
+import { startTraces } from './traces.ts';
 import { reachUpstream } from './upstream.ts';
 
 export interface WorkerOptions {
@@ -341,7 +343,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     },
   });
   onClose(closeLogin);
-  pipeline = new Pipeline({
+  pipeline = createPipeline(await startTraces(options), {
     tier: served,
     tierOn,
     rules,
