@@ -50,11 +50,15 @@ describe.runIf(RUNS_HERE)('the package', () => {
     const names = readdirSync(join(folder, 'empty', 'node_modules', 'redis-heatsink'));
     expect(names.sort()).toEqual([
       'CHANGELOG.md',
+      'CONTRIBUTING.md',
       'LICENSE',
       'README.md',
+      'SECURITY.md',
+      'bench',
       'config.example.yaml',
       'deploy',
       'dist',
+      'docs',
       'package.json',
     ]);
   });
