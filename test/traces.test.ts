@@ -148,13 +148,26 @@ describe('traces of requests', () => {
     expect((await waitFor(() => collector.spans.find(({ name }) => name === '_OTHER'))).status).toBe(ERROR);
   });
 
+  it('show the time for which a request had to wait as a part of it, and others meanwhile', async () => {
+    const behind = clientOf(heatsink);
+    const popped = behind.blpop('queue', 0);
+    const read = behind.strlen('secret-key');
+    await waitFor(async () => /blocked_clients:1/.test(String(await server.call('INFO', 'clients'))));
+    await redis.rpush('queue', 'secret-value');
+    const pushed = await served('RPUSH', 'forwarded');
+    await Promise.all([popped, read]);
+    const span = await served('STRLEN', 'forwarded');
+    expect(span.start).toBeLessThan(pushed.start);
+    expect(under(span)[0].start).toBeGreaterThan(pushed.start);
+  });
+
   it('show a client that leaves before its reply', async () => {
     server.kill('SIGSTOP');
     const leaving = connect(heatsink.port, '127.0.0.1');
-    leaving.write('RPUSH list value\r\n');
+    leaving.write('LPUSH list value\r\n');
     await waitFor(async () => (await heatsink.metrics()).sum('heatsink_upstream_pending_requests') > 0);
     leaving.resetAndDestroy();
-    const span = await served('RPUSH', 'forwarded');
+    const span = await served('LPUSH', 'forwarded');
     expect(span.attributes['error.type']).toBe('client_gone');
     server.kill('SIGCONT');
   });

@@ -27,7 +27,7 @@ class TracedPipeline extends Pipeline {
   readonly #traces: Traces;
   readonly #table: PipelineParts['table'];
   #left: number;
-  /** Whose request was drawn but has to wait, and since when. */
+  /** Whose request was drawn last and has to wait, and since when: its client's next one that is offered. */
   #waiting: Session | null = null;
   #since = 0;
 
@@ -39,13 +39,14 @@ class TracedPipeline extends Pipeline {
   }
 
   override serve(session: Session, asked: RequestFrame): boolean {
-    return --this.#left > 0 ? super.serve(session, asked) : this.#traced(session, asked);
+    const passes = --this.#left > 0 && session !== this.#waiting;
+    return passes ? super.serve(session, asked) : this.#traced(session, asked);
   }
 
   #traced(session: Session, asked: RequestFrame): boolean {
-    const waiting = this.#waiting;
-    if (waiting !== null && waiting !== session && !waiting.closed) return super.serve(session, asked);
-    const begun = waiting === session ? this.#since : now();
+    const waited = session === this.#waiting;
+    if (!waited) this.#left = this.#traces.draw();
+    const begun = waited ? this.#since : now();
     const { pending } = session;
     const before = OUTCOMES.map(([slot]) => this.counters[slot]);
     const name = this.#table().find(asked)?.name ?? '_other';
@@ -55,8 +56,7 @@ class TracedPipeline extends Pipeline {
       this.#since = begun;
       return false;
     }
-    this.#waiting = null;
-    this.#left = this.#traces.draw();
+    if (waited) this.#waiting = null;
     const outcome = outcomeSince(before, this.counters);
     const request = session.pending > pending ? session.newest : null;
     // What has its reply waits for those before it at the most.
