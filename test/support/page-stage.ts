@@ -7,7 +7,7 @@ import {
   cpSync,
   existsSync,
   mkdirSync,
-  readFileSync,
+  readdirSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -25,7 +25,7 @@ import { freePort, waitFor } from './wait.ts';
 
 /** What only a section's end, or its next command of this kind, ends. */
 const STAYS =
-  /^(npm start|(npm run -s heatsink --|heatsink) (serve|demo|invalidator|drain)\b)(?!.*--(once|dry-run|print-sql|help))/s;
+  /^(?:\w+=\S+ )*(npm start|(npm run -s heatsink --|heatsink) (serve|demo|invalidator|drain)\b)(?!.*--(once|dry-run|print-sql|help))/s;
 /** What such a command says when it is there, where the page does not show it. */
 const READY = /is ready|"draining"|: draining|listening to PostgreSQL/;
 /** A complaint is shown: the command fails. */
@@ -205,13 +205,22 @@ class Scene {
     return { ...env, HEATSINK_LISTEN: listen, HEATSINK_ADMIN: admin };
   }
 
-  /** What npm would install there is what is installed here, where both want the same. */
+  /**
+   * What npm would install there is what is installed here. A link for each package and not one for all: should npm find
+   * something missing, it installs anew and removes what was there, which are links then.
+   */
   #lendPackages(): void {
     const lock = join(this.#cwd, 'package-lock.json');
     const modules = join(this.#cwd, 'node_modules');
+    const installed = join(ROOT, 'node_modules');
     if (!existsSync(lock) || existsSync(modules)) return;
-    if (readFileSync(lock, 'utf8') !== readFileSync(join(ROOT, 'package-lock.json'), 'utf8')) return;
-    symlinkSync(join(ROOT, 'node_modules'), modules);
+    mkdirSync(modules);
+    const names = readdirSync(installed);
+    for (const name of names.filter((each) => !each.startsWith('.')))
+      symlinkSync(join(installed, name), join(modules, name));
+    // What npm writes into stays its own.
+    for (const name of ['.bin', '.package-lock.json'])
+      cpSync(join(installed, name), join(modules, name), { recursive: true, verbatimSymlinks: true });
   }
 
   async close(): Promise<void> {
