@@ -177,7 +177,7 @@ class Scene {
 
   async #run(step: Step): Promise<void> {
     const { command, printed } = step;
-    const here = this.#options.standIn(command);
+    const here = `${this.#options.standIn(command)}${this.#ports(command)}`;
     this.#lendPackages();
     if (stays(step)) await this.#staying?.end();
     const running = start(here, this.#cwd, this.#environment());
@@ -195,6 +195,13 @@ class Scene {
     if (cwd !== undefined) this.#cwd = cwd;
     if ((code !== 0) !== fails(step)) throw new Error(`${said()}\nexit code ${code}`);
     if (printed.length > 0 && !fits(printed, running.output().replace(/\0.*\n/, ''))) throw new Error(said());
+  }
+
+  /** The demo takes nothing from the environment. */
+  #ports(command: string): string {
+    const { own } = this.#options;
+    const demo = own !== null && / demo\b/.test(command);
+    return demo ? ` --listen 127.0.0.1:${own.port} --admin 127.0.0.1:${own.adminPort}` : '';
   }
 
   /** A section's own heatsink comes to its own ports by itself. */
