@@ -4,7 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { runFailover } from './consistency/failover.ts';
 import { cutTracking, moveSlots, runApart, runShared } from './consistency/modes.ts';
 import { describeReport } from './consistency/report.ts';
-import { expectClean, optionsOf, TIMEOUT } from './consistency/run-options.ts';
+import { expectClean, optionsOf, TIMEOUT, WORKERS } from './consistency/run-options.ts';
 import { type Cluster, startCluster } from './support/redis.ts';
 
 const FAN_OUT = { flags: { 'fan-out': 'on' }, calm: true };
@@ -21,7 +21,7 @@ beforeEach(async () => {
   await Promise.all(cluster.nodes.map((node) => node.call('FLUSHALL')));
 });
 
-describe.each([1, 2])('with %i worker(s) and copies of every key', (workers) => {
+describe.each(WORKERS)('with %i worker(s) and copies of every key', (workers) => {
   const named = (name: string) => optionsOf(`copies, ${name}`, workers, FAN_OUT);
 
   it(

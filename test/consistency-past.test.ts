@@ -3,7 +3,7 @@
 
 import { afterAll, beforeAll, beforeEach, describe, it } from 'vitest';
 import { cutTracking, runApart, runTwoHeatsinks } from './consistency/modes.ts';
-import { expectClean, optionsOf, TIMEOUT } from './consistency/run-options.ts';
+import { expectClean, optionsOf, TIMEOUT, WORKERS } from './consistency/run-options.ts';
 import { type Cluster, type RedisProcess, startCluster, startRedis } from './support/redis.ts';
 
 const open: (() => unknown)[] = [];
@@ -23,7 +23,7 @@ beforeEach(async () => {
   await Promise.all([single, ...cluster.nodes].map((node) => node.call('FLUSHALL')));
 });
 
-describe.each([1, 2])('with %i worker(s) reads follow', (workers) => {
+describe.each(WORKERS)('with %i worker(s) reads follow', (workers) => {
   it(
     'writers straight at the server',
     async () => {

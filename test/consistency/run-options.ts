@@ -1,5 +1,5 @@
 // How much the runs of the checker check, and what all of them must show.
-// CHECKER_OPERATIONS=1000000 checks a million operations in each mode; CHECKER_SEED repeats a run's choices.
+// CHECKER_OPERATIONS=1000000 checks a million operations in each mode, of one worker and of two; CHECKER_SEED repeats a run's choices.
 
 import { expect } from 'vitest';
 import type { RunOptions } from './modes.ts';
@@ -7,6 +7,9 @@ import { describeReport, type Report } from './report.ts';
 
 const OPERATIONS = Number(process.env.CHECKER_OPERATIONS ?? 20_000);
 const SEED = Number(process.env.CHECKER_SEED ?? Math.floor(Math.random() * 2 ** 31));
+
+/** How many workers there are in modes that are the same for any number: more is harder, and enough for a quick run. */
+export const WORKERS = process.env.CHECKER_OPERATIONS === undefined ? [2] : [1, 2];
 
 /** Of one test, in milliseconds. */
 export const TIMEOUT = 60_000 + OPERATIONS / 5;
