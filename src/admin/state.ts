@@ -47,7 +47,7 @@ export async function showState(source: ProxySource, samples: Samples, needsToke
     },
     nodes: snapshot.nodes.map((node) => showNode(node, last)),
     replicas: snapshot.replicas.map(showReplica),
-    hot_keys: hotKeys.map((key) => showHotKey(key, last)),
+    hot_keys: hotKeys.map((key) => showHotKey(key, last, about.mode)),
     pinned: snapshot.pinned.map(showKey),
     banned: snapshot.banned.map(showKey),
     big_keys: showBigKeys(bigKeys).keys,
@@ -72,7 +72,7 @@ function showReplica({ address, primary, connected, fit, pending, lagMs }: Repli
   return { address, primary, connected, fit, pending, lag_ms: lagMs };
 }
 
-function showHotKey(hot: HotKey, last: Sample | null): object {
+function showHotKey(hot: HotKey, last: Sample | null, mode: ProxySource['about']['mode']): object {
   const { readsPerSecond, hits, entries, bytes, hotSince, copies, lease, pinned, banned, node } = hot;
   const { requests, saved } = (node !== null && last?.nodes[node]) || NO_RATES;
   return {
@@ -81,7 +81,8 @@ function showHotKey(hot: HotKey, last: Sample | null): object {
     reads_per_second: readsPerSecond,
     share: shareOf(readsPerSecond, last?.requests.total ?? 0),
     node,
-    node_share: shareOf(readsPerSecond, requests + saved),
+    // Who only observes spares a node nothing yet.
+    node_share: shareOf(readsPerSecond, requests + (mode === 'observe' ? 0 : saved)),
     hits,
     entries,
     bytes,

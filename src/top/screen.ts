@@ -95,15 +95,18 @@ function sparkline(values: readonly number[], width: number): string {
 }
 
 /** What the node gets, and what it would get without heatsink, as one bar. */
-function nodeLine(node: NodeState, { nodes }: State, { columns }: Room, paint: Paint): string {
-  const most = Math.max(1, ...nodes.map(({ requests, saved }) => requests + saved));
+function nodeLine(node: NodeState, { nodes, mode }: State, { columns }: Room, paint: Paint): string {
+  const observes = mode === 'observe';
+  const total = ({ requests, saved }: NodeState) => requests + (observes ? 0 : saved);
+  const most = Math.max(1, ...nodes.map(total));
   const name = cell(node.address, Math.min(24, Math.max(...nodes.map(({ address }) => address.length))));
-  const without = node.requests + node.saved;
-  const words = `${short(node.requests)}/s, ${short(without)} without${healthOf(node)}`;
+  const without = total(node);
+  const left = without - node.saved;
+  const words = `${short(left)}/s${observes ? ' with it' : ''}, ${short(without)} without${healthOf(node)}`;
   const width = Math.max(0, Math.min(60, columns - name.length - words.length - 3));
   const cells = (value: number) => Math.round((value / most) * width);
   const all = cells(without);
-  const own = Math.min(all, cells(node.requests));
+  const own = Math.min(all, cells(left));
   const bar = paint('red', '█'.repeat(own)) + paint('green', '░'.repeat(all - own));
   return `${name} ${bar}${' '.repeat(width - all)} ${cell(words, Math.max(0, columns - name.length - width - 2))}`;
 }
