@@ -130,19 +130,24 @@ describe.each(['1', '2'])('with %s worker(s)', (workers) => {
     const load = (async () => {
       while (going) await Promise.all(Array.from({ length: 20 }, () => client.get('asked')));
     })();
-    await waitFor(async () => ((await stateOf(proxy)).hit_ratio ?? 0) > 0.9);
-    const state = await stateOf(proxy);
+    // Rates and the window of reads are of times that differ a little, much on a busy machine.
+    const state = await waitFor(async () => {
+      const now = await stateOf(proxy);
+      const [[node], [hot]] = [now.nodes, now.hot_keys];
+      const fits =
+        (now.hit_ratio ?? 0) > 0.9 &&
+        node.saved > node.requests &&
+        Math.abs(now.requests.tier_hit - node.saved) < node.saved / 2 &&
+        hot.share > 0.5 &&
+        hot.node_share > 0.5;
+      return fits ? now : null;
+    }, 15_000);
     going = false;
     await load;
     const [node] = state.nodes;
     expect(node.address).toBe(`127.0.0.1:${redis.port}`);
-    expect(node.saved).toBeGreaterThan(node.requests);
-    expect(Math.abs(state.requests.tier_hit - node.saved)).toBeLessThan(node.saved / 2);
     expect(state.clients).toBe(1);
-    const [hot] = state.hot_keys;
-    expect(hot).toMatchObject({ key: 'asked', node: node.address });
-    expect(hot.share).toBeGreaterThan(0.5);
-    expect(hot.node_share).toBeGreaterThan(0.5);
+    expect(state.hot_keys[0]).toMatchObject({ key: 'asked', node: node.address });
     const { points } = (await proxy.admin('/history')).body as { points: { nodes: object; t: number }[] };
     expect(Object.keys(points.at(-1)?.nodes ?? {})).toEqual([node.address]);
   });
