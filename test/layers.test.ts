@@ -13,6 +13,7 @@ const STEPS = [
   'top',
   'demo',
   'drain',
+  'simulate',
   'heatsink.ts',
   'invalidator',
   'workers.ts',
