@@ -16,6 +16,7 @@ import { drainCommand } from './drain/command.ts';
 import { checkHealth } from './healthcheck.ts';
 import { createLog } from './log.ts';
 import { rereader } from './reread.ts';
+import { recordCommand, simulateCommand } from './simulate/command.ts';
 import { topCommand } from './top/command.ts';
 
 const EXIT_FAILURE = 1;
@@ -88,6 +89,8 @@ addInvalidatorFlags(program.command('invalidator'))
   });
 program.addCommand(drainCommand());
 program.addCommand(topCommand());
+program.addCommand(simulateCommand());
+program.addCommand(recordCommand());
 
 program
   .command('check-config <FILE>')

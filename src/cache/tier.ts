@@ -99,6 +99,8 @@ export interface TierOptions {
   maxSpare: number;
   readonly versions: Versions;
   readonly counters: Counters;
+  /** Makes what is kept of a reply; without it, an exact copy. */
+  readonly copyReply?: (reply: Buffer) => Buffer;
 }
 
 export class Tier {
@@ -141,10 +143,10 @@ export class Tier {
 
   /** Keeps copies of request and reply, in place of an older entry for the request. Null when there is no room for it. */
   put(fields: EntryFields): Entry | null {
-    const { maxBytes, maxEntryBytes } = this.options;
+    const { maxBytes, maxEntryBytes, copyReply = exactCopy } = this.options;
     const { request, reply } = fields;
     if (reply.length > maxEntryBytes || request.length + reply.length + OVERHEAD > maxBytes) return null;
-    const entry = new Entry({ ...fields, request: exactCopy(request), reply: exactCopy(reply) });
+    const entry = new Entry({ ...fields, request: exactCopy(request), reply: copyReply(reply) });
     const old = this.find(entry.hash, entry.space, entry.request, 0, entry.request.byteLength);
     if (old !== null) this.drop(old);
     if (entry.heat.spare && !this.#makeRoomForSpare(entry)) return null;

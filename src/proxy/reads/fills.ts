@@ -51,7 +51,7 @@ export interface FillOptions {
 
 const MISSING = -2;
 /** For how long a key is not filled after a reply that was too large, in milliseconds. */
-const UNFIT_FOR = 1000;
+export const UNFIT_FOR = 1000;
 /** Entries that only time ends. */
 const NO_PROOF_NEEDED: Proof = proofUntil(Number.POSITIVE_INFINITY);
 
