@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { runFailover } from './consistency/failover.ts';
 import { cutTracking, moveSlots, runShared } from './consistency/modes.ts';
-import { expectClean, optionsOf, TIMEOUT } from './consistency/run-options.ts';
+import { expectClean, optionsOf, TIMEOUT, WORKERS } from './consistency/run-options.ts';
 import { temporaryDir } from './support/children.ts';
 import { type Cluster, type RedisProcess, startCluster, startRedis } from './support/redis.ts';
 
@@ -42,7 +42,7 @@ function leases(): string {
   return file;
 }
 
-describe.each([1, 2])('with %i worker(s) every key is linearizable', (workers) => {
+describe.each(WORKERS)('with %i worker(s) every key is linearizable', (workers) => {
   it(
     'in front of one server',
     async () => {
