@@ -313,7 +313,10 @@ describe('record', () => {
     await client.set('k v', 'my value');
     await client.get('k v');
     await client.call('AUTH', 'secret');
-    await waitFor(() => readFileSync(file, 'latin1').includes('\n= '));
+    await waitFor(async () => {
+      await client.get('k v');
+      return readFileSync(file, 'latin1').includes('\n= ');
+    }, 20_000);
     child.kill('SIGINT');
     expect(await new Promise((resolve) => child.on('exit', resolve))).toBe(0);
     const text = readFileSync(file, 'latin1');

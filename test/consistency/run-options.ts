@@ -5,7 +5,7 @@ import { expect } from 'vitest';
 import type { RunOptions } from './modes.ts';
 import { describeReport, type Report } from './report.ts';
 
-const OPERATIONS = Number(process.env.CHECKER_OPERATIONS ?? 20_000);
+const OPERATIONS = Number(process.env.CHECKER_OPERATIONS ?? 10_000);
 const SEED = Number(process.env.CHECKER_SEED ?? Math.floor(Math.random() * 2 ** 31));
 
 /** How many workers there are in modes that are the same for any number: more is harder, and enough for a quick run. */
