@@ -215,8 +215,11 @@ describe('replicas of a single server', () => {
     await replica.call('ACL', 'SETUSER', 'proxy', 'on', '>secret', '~*', '&*', '+@all', '-info');
     const proxy = await proxyFor({ upstream: `redis://proxy:secret@127.0.0.1:${master.port}` });
     const wire = connect(proxy);
-    await wire.ask('GET', 'r:a');
-    await waitFor(async () => (await cmdstat(replica, 'client|setname')) > 0);
+    // A read makes heatsink connect to the replicas that it knows by then.
+    await waitFor(async () => {
+      await wire.ask('GET', 'r:a');
+      return (await cmdstat(replica, 'client|setname')) > 0;
+    });
     for (let i = 0; i < 200; i++) expect(await wire.say('GET', 'r:a')).toBe('$-1');
     expect(await readsAtReplicas(proxy)).toBe(0);
     await wire.ask('CONFIG', 'SET', 'heatsink.reads.maxLag', '0');
