@@ -255,11 +255,12 @@ async function keepIdentity(node: RedisProcess): Promise<string> {
   return kept;
 }
 
-/** Whether a key of each tag can be written. */
+/** Whether a key of each tag can be written, and every node that heatsink knows answers: WAIT asks them all. */
 async function serves(proxy: ProxyProcess, tags: readonly string[]): Promise<boolean> {
   const wire = new Wire(proxy.port);
   wire.sendAll(tags.map((tag) => ['SET', `probe:${tag}`, 'x']));
   const replies = await wire.replies(tags.length);
+  const waited = await wire.say('WAIT', 0, 100);
   wire.close();
-  return replies.every((reply) => reply.toString() === '+OK\r\n');
+  return waited.startsWith(':') && replies.every((reply) => reply.toString() === '+OK\r\n');
 }

@@ -20,7 +20,7 @@ export const TRYAGAIN_PAUSE = 10;
 
 /** Redis Cluster's words for a slot without owner. */
 export const UNSERVED = 'CLUSTERDOWN Hash slot not served';
-/** How it ends commands that wait, when it becomes a replica. */
+/** How a server that becomes a replica ends commands that wait, and their connections after it. */
 const DEMOTED = 'UNBLOCKED force unblock';
 /** Of MOVED, ASK, TRYAGAIN, CLUSTERDOWN and UNBLOCKED: any other error is the client's. */
 const INITIALS = Buffer.from('MATCU');
@@ -113,6 +113,7 @@ export class Redirects {
   ): boolean {
     const where = this.read(buf, start, end);
     const from = call.lane as Carrier;
+    if (isDemotion(buf, start)) from.ending = true;
     if (where === null) {
       if (buf[start + 1] !== NOSCRIPT || call.repeats >= MOST_HOPS) return false;
       if (!this.#options.scripts.reload(call, buf, start)) return false;
@@ -135,6 +136,10 @@ export class Redirects {
     resend(lane, call);
     return true;
   }
+}
+
+function isDemotion(buf: Buffer, start: number): boolean {
+  return buf.toString('latin1', start + 1, start + 1 + DEMOTED.length) === DEMOTED;
 }
 
 /** Sends a call that has its bytes already, to where it was asked to go. */

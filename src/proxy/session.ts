@@ -6,7 +6,6 @@ import { clock } from '../clock.ts';
 import { C, type Counters } from '../counters.ts';
 import { errorReply } from '../resp3/encode.ts';
 import { Input } from '../resp3/input.ts';
-import { TYPE } from '../resp3/reply-frame.ts';
 import { INCOMPLETE, INVALID, RequestFrame } from '../resp3/request-frame.ts';
 import type { CallOwner } from '../upstream/call.ts';
 import type { UpstreamNode } from '../upstream/node.ts';
@@ -30,8 +29,6 @@ const NOTHING = Buffer.alloc(0);
 const NO_LEASES: readonly HeldLease[] = [];
 /** 'close' follows. */
 const ignore = () => {};
-/** Of the error UNBLOCKED. */
-const U = 0x55;
 /** A request with more arguments than this leaves a large table behind. */
 const MANY_ARGS = 128;
 
@@ -212,7 +209,6 @@ export class Session extends Client implements Asker {
     if (request.trace !== null) request.trace.replied(request, buf, start, end);
     if (request.shared) this.shared--;
     if (request.writes !== 0) this.writing--;
-    if (this.pins !== null && buf[start] === TYPE.error && buf[start + 1] === U) this.pins.unblocked();
     if (this.#head !== request) {
       this.#keep(request, Buffer.from(buf.subarray(start, end)));
       return;

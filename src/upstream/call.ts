@@ -13,6 +13,8 @@ export interface Carrier {
   };
   /** How often bytes were handed to the socket. */
   readonly writes: number;
+  /** Whether the server has said that it closes this connection. */
+  ending: boolean;
   /** Copies bytes that are only noted. */
   seal(): void;
   send(call: Call, buf: Buffer, start: number, end: number): void;

@@ -44,6 +44,7 @@ export class Lane implements Carrier, Flushable {
   streaming = false;
   /** See `Answering`. */
   answeredAt = 0;
+  ending = false;
 
   #socket: Socket | null = null;
   #head: Call | null = null;
@@ -413,6 +414,9 @@ export class Lane implements Carrier, Flushable {
     this.#frame.reset();
     this.#passing = null;
     this.#outgoing.clear();
+    // Who calls now, on a lane that is not connected again, hears it too.
+    this.#lastError = reason;
+    this.ending = false;
     if (!meant) this.state = this.#once ? 'closed' : 'idle';
     if (!meant && !wasUp) this.#unmade(reason);
     this.#settle(reason, wasUp);

@@ -122,7 +122,7 @@ export class PinPool implements IdlePins {
     pin.holder = null;
     // Its client may have been too slow to be read for.
     pin.lane.resume();
-    if (!clean || pin.lane.state !== 'up') {
+    if (!clean || pin.lane.state !== 'up' || pin.lane.ending) {
       this.#close(pin);
     } else if (pin.lane.pending === 0) {
       this.#keep(pin);

@@ -43,7 +43,7 @@ export class Pins implements PinHolder {
   /** Connections that it may still open: room for them is taken. */
   spare = 0;
 
-  /** Whether the server may be about to close them. */
+  /** Whether they are for nobody else. */
   #spoiled = false;
   readonly #client: PinnedClient;
   readonly #budget: PinBudget;
@@ -120,14 +120,6 @@ export class Pins implements PinHolder {
   get home(): UpstreamNode | null {
     for (const node of this.#pins.keys()) return node;
     return null;
-  }
-
-  /**
-   * The server ended a command that waited, with an error: one that becomes a replica does so, and closes its
-   * connections right after.
-   */
-  unblocked(): void {
-    this.#spoiled ||= this.blocked;
   }
 
   /** What the server still knows of them is not for anybody else: they are closed when they are not needed any more. */
