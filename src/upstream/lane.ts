@@ -192,11 +192,10 @@ export class Lane implements Carrier, Flushable {
 
   /** Closes for good; calls without a reply fail. */
   close(reason = 'heatsink is shutting down'): void {
-    const socket = this.#socket;
     this.#lastError = reason;
     this.state = 'closed';
-    if (socket !== null) socket.destroy();
-    else this.#settle(this.#lastError, true);
+    if (this.#socket !== null) this.#socket.destroy();
+    else this.#settle(reason, true);
   }
 
   /** Breaks the connection as if the server had: what hangs on it is lost or repeated by the usual rules. */
@@ -382,12 +381,8 @@ export class Lane implements Carrier, Flushable {
       return false;
     }
     // An error ends the call, however many frames were expected.
-    if (call.more > 0 && buf[start] !== TYPE.error) {
-      call.more--;
-      call.owner.replied(call, buf, start, end);
-      return true;
-    }
-    this.#pop(call);
+    if (call.more > 0 && buf[start] !== TYPE.error) call.more--;
+    else this.#pop(call);
     call.owner.replied(call, buf, start, end);
     return true;
   }
@@ -416,7 +411,6 @@ export class Lane implements Carrier, Flushable {
     this.#outgoing.clear();
     // Who calls now, on a lane that is not connected again, hears it too.
     this.#lastError = reason;
-    this.ending = false;
     if (!meant) this.state = this.#once ? 'closed' : 'idle';
     if (!meant && !wasUp) this.#unmade(reason);
     this.#settle(reason, wasUp);
