@@ -1,6 +1,8 @@
 // What operators see and do over HTTP: the state of heatsink from second to second, keys pinned and banned, the tier
 // cleared.
 
+import { once } from 'node:events';
+import { request } from 'node:http';
 import { networkInterfaces } from 'node:os';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -203,6 +205,28 @@ it('who is not on the same machine may do nothing without a token', async () => 
     body: '{}',
   });
   expect(response.status).toBe(403);
+});
+
+it.each([
+  ['localhost', 200],
+  ['127.0.0.1', 200],
+  ['[::1]', 200],
+  // A page whose name has come to lead here since it was loaded (DNS rebinding).
+  ['evil.example', 403],
+  ['127.0.0.1.evil.example', 403],
+  ['', 403],
+])('a page of this machine at %j is answered %i without a token', async (name, status) => {
+  const proxy = await proxyFor();
+  const host = `${name}:${proxy.adminPort}`;
+  // `fetch` says by itself where it goes.
+  const asked = request({
+    ...{ port: proxy.adminPort, path: '/tier/clear', method: 'POST' },
+    headers: { host, origin: `http://${host}`, 'content-type': 'application/json' },
+  });
+  asked.end('{}');
+  const [response] = await once(asked, 'response');
+  response.resume();
+  expect(response.statusCode).toBe(status);
 });
 
 it.each([

@@ -78,9 +78,13 @@ function refusalOf(request: IncomingMessage, token: string | null): Answer | nul
   if (!/^application\/json\b/i.test(request.headers['content-type'] ?? ''))
     return failed(415, 'the body must be JSON: Content-Type: application/json');
   if (token === null) {
-    return isLoopback(request.socket.remoteAddress ?? '')
+    // Not by any name that leads here: such a page may have had its own name lead here since it was loaded.
+    return isLoopback(request.socket.remoteAddress ?? '') && namesLoopback(host)
       ? null
-      : failed(403, 'without adminToken heatsink does this for clients on its own machine only');
+      : failed(
+          403,
+          'without adminToken heatsink does this only for clients on its own machine, at localhost',
+        );
   }
   const given = /^Bearer (.+)$/i.exec(authorization ?? '')?.[1];
   if (given === undefined) return failed(401, 'this needs the header Authorization: Bearer <adminToken>');
@@ -90,6 +94,11 @@ function refusalOf(request: IncomingMessage, token: string | null): Answer | nul
 function sameText(one: string, other: string): boolean {
   const digest = (word: string) => createHash('sha256').update(word).digest();
   return timingSafeEqual(digest(one), digest(other));
+}
+
+function namesLoopback(host: string | undefined): boolean {
+  const name = URL.parse(`http://${host}`)?.hostname.replace(/^\[(.*)\]$/, '$1') ?? '';
+  return name === 'localhost' || isLoopback(name);
 }
 
 function isLoopback(address: string): boolean {

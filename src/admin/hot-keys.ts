@@ -25,8 +25,8 @@ function show(of: HotKey): object {
 }
 
 /**
- * banned: nothing may be done about it. tier: replies of it are served from memory. copies: other masters have it as well. write-hot: it is written too often
- * for that. hot: nothing of it is kept right now. candidate: it is not hot.
+ * banned: nothing may be done about it. tier: replies of it are served from memory. copies: other masters have it as
+ * well. write-hot: it is written too often for that. hot: nothing of it is kept right now. candidate: it is not hot.
  */
 export function stateOf({ hot, entries, copies, writeHot, banned }: HotKey): string {
   if (banned) return 'banned';
